@@ -1,0 +1,1 @@
+"""The doors: one thin module per command or family, put together by ``cli``."""

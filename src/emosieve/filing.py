@@ -1,0 +1,273 @@
+"""The rename and all its dangers: never overwrite, never nest, never follow.
+
+``os.rename`` onto an empty directory replaces it in silence, ``shutil.move``
+onto a directory nests, and a rename across file systems fails. So a taken name
+gets a suffix, decided by lstat under the log's lock, every folder is opened
+without following a symlink, and across file systems a hidden copy is made
+whole before it gets its name.
+"""
+
+import errno
+import filecmp
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Final, Self
+
+from emosieve.errors import SetupError
+from emosieve.record.decisions import sync_directory
+from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.watch.inbox import survey_directory
+
+REMOVING: Final = f"{STATE_DIRECTORY}/removing"
+_STAGING: Final = ".emosieve-staging"
+_REMOVING_ELSEWHERE: Final = ".emosieve-removing"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folders:
+    """Where things are: locations are paths under the root, or absolute, as the log writes them.
+
+    Args:
+        root: an absolute path without symlinks.
+        by_verdict: verdict, or ``quarantined``, to folder: a name under the root, or an absolute path.
+    """
+
+    def __init__(self, root: str, by_verdict: Mapping[str, str]) -> None:
+        self.root = root
+        self.by_verdict = dict(by_verdict)
+
+    def path(self, location: str) -> str:
+        """The absolute path of a location; the root's own for an empty one."""
+        return os.path.join(self.root, location) if location else self.root
+
+    def verdict_at(self, location: str) -> str | None:
+        """The verdict whose folder a location lies in; ``None`` for one in the inbox."""
+        folder = os.path.dirname(location)
+        return next((verdict for verdict, one in self.by_verdict.items() if one == folder), None)
+
+    def location_of(self, path: str) -> str:
+        """The location of an absolute path; its last component is not followed."""
+        parent, name = os.path.split(os.path.normpath(path))
+        real = os.path.realpath(parent)
+        if real == self.root:
+            return name
+        inside = os.path.relpath(real, self.root)
+        folder = real if inside.startswith("..") else inside
+        return f"{folder}/{name}"
+
+    def make(self) -> None:
+        """Make the folders that are missing.
+
+        Raises:
+            SetupError: a folder is a symlink, no directory, or cannot be made.
+        """
+        for folder in self.by_verdict.values():
+            self._make(folder)
+
+    def clean(self) -> None:
+        """Remove what a run that died left half copied or removed; call it only while the log is locked."""
+        for folder in ("", *self.by_verdict.values()):
+            for left in (_STAGING, _REMOVING_ELSEWHERE):
+                shutil.rmtree(os.path.join(self.path(folder), left), ignore_errors=True)
+        shutil.rmtree(f"{self.root}/{REMOVING}", ignore_errors=True)
+
+    def _make(self, folder: str) -> None:
+        path = self.path(folder)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(path)
+        except OSError as error:
+            raise SetupError(f"{path}: cannot be made: {error.strerror}; make it, or allow it") from None
+        problem = folder_problem(path)
+        if problem:
+            raise SetupError(problem)
+
+
+def folder_problem(path: str) -> str | None:
+    """Why a path will not do as a destination folder; ``None`` when it will, or does not exist yet."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        target = os.path.realpath(path)
+        return f"{path}: is a symlink to {target}; write {target} in [filing], or make it a directory"
+    if not stat.S_ISDIR(mode):
+        return f"{path}: is not a directory; move it away, or choose another name in [filing]"
+    return None
+
+
+class Mover:
+    """Moves tasks between folders for the length of one batch, with every folder held open by descriptor."""
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._open = ExitStack()
+        self._descriptors: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def stat(self, location: str) -> os.stat_result | None:
+        """lstat of what stands at a location; ``None`` when nothing does."""
+        folder, name = os.path.split(location)
+        try:
+            return os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def choose(self, folder: str, name: str, taken: set[str]) -> str:
+        """A free location for a task in a folder: its own name, else with a suffix; added to ``taken``."""
+        location = f"{folder}/{name}" if folder else name
+        copy = 1
+        candidate = location
+        while candidate in taken or self.stat(candidate) is not None:
+            copy += 1
+            candidate = f"{location}.{copy}"
+        taken.add(candidate)
+        return candidate
+
+    def move(self, source: str, destination: str, directory: tuple[int, int] | None) -> None:
+        """Give a task its place. On one file system it is one rename, and that is the commit.
+
+        Args:
+            source: where it stands.
+            destination: where it goes; must be free.
+            directory: device and inode it must have; ``None`` takes what is there.
+
+        Raises:
+            FileNotFoundError: the task is gone, or another one stands there.
+            FileExistsError: the destination is taken by something else.
+            OSError: it cannot be moved now.
+        """
+        status = self.stat(source)
+        if status is None or (directory and (status.st_dev, status.st_ino) != directory):
+            raise FileNotFoundError(errno.ENOENT, "is gone", self._folders.path(source))
+        if self.stat(destination) is not None:
+            if not self._is_finished_copy(source, destination, status.st_dev):
+                raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
+            self._remove(source, status.st_ino)
+            return
+        try:
+            self._rename(source, destination)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(source, destination)
+            self._remove(source, status.st_ino)
+
+    def join(self, source: str, destination: str, files: tuple[str, ...]) -> None:
+        """Move the files of a late directory into the filed task that they belong to.
+
+        Raises:
+            FileExistsError: the filed task has a file of that name by now.
+            OSError: a file cannot be moved now; those before it are.
+        """
+        for name in files:
+            come_from, go_to = f"{source}/{name}", f"{destination}/{name}"
+            if self.stat(come_from) is None:
+                continue
+            if self.stat(go_to) is not None:
+                raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(go_to))
+            try:
+                self._rename(come_from, go_to)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                staged = f"{self._folders.path(destination)}/.{name}.emosieve"
+                shutil.copy2(self._folders.path(come_from), staged, follow_symlinks=False)
+                _sync_file(staged)
+                os.rename(staged, self._folders.path(go_to))
+                os.unlink(self._folders.path(come_from))
+        os.rmdir(self._folders.path(source))
+
+    def sync(self) -> None:
+        """Force the names in all folders of this batch to the disk."""
+        for descriptor in self._descriptors.values():
+            os.fsync(descriptor)
+
+    def _folder(self, folder: str) -> int:
+        if folder not in self._descriptors:
+            descriptor = os.open(self._folders.path(folder), _FOLDER)
+            self._open.callback(os.close, descriptor)
+            self._descriptors[folder] = descriptor
+        return self._descriptors[folder]
+
+    def _rename(self, source: str, destination: str) -> None:
+        source_folder, source_name = os.path.split(source)
+        folder, name = os.path.split(destination)
+        os.rename(source_name, name, src_dir_fd=self._folder(source_folder), dst_dir_fd=self._folder(folder))
+
+    def _copy(self, source: str, destination: str) -> None:
+        """Across file systems: a hidden copy, whole and on the disk before it gets its name."""
+        folder, name = os.path.split(destination)
+        path, parent = self._folders.path(source), self._folders.path(folder)
+        staging = f"{parent}/{_STAGING}"
+        shutil.rmtree(staging, ignore_errors=True)
+        os.mkdir(staging)
+        try:
+            before = survey_directory(path, name).signature
+            shutil.copytree(path, f"{staging}/{name}", symlinks=True)
+            _sync_tree(f"{staging}/{name}")
+            if survey_directory(path, name).signature != before:
+                raise OSError(errno.EBUSY, "changed while it was copied", path)
+            self._rename(f"{folder}/{_STAGING}/{name}", destination)
+            sync_directory(parent)
+        finally:
+            self._forget(f"{folder}/{_STAGING}")
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _is_finished_copy(self, source: str, destination: str, device: int) -> bool:
+        """Whether a run that died had copied the task already, so that only the source must go."""
+        there = self.stat(destination)
+        if there is None or there.st_dev == device or not stat.S_ISDIR(there.st_mode):
+            return False
+        path, copy = self._folders.path(source), self._folders.path(destination)
+        here = [(file.name, file.size, stat.S_IFMT(file.mode)) for file in survey_directory(path, "").files]
+        copied = [(file.name, file.size, stat.S_IFMT(file.mode)) for file in survey_directory(copy, "").files]
+        plain = [name for name, _, kind in here if kind == stat.S_IFREG]
+        return here == copied and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+
+    def _remove(self, source: str, inode: int) -> None:
+        """Out of sight by one rename, then deleted: a source is never seen half gone."""
+        folder, name = os.path.split(source)
+        bin_location = f"{folder}/{_REMOVING_ELSEWHERE}" if folder else REMOVING
+        os.makedirs(self._folders.path(bin_location), exist_ok=True)
+        gone = f"{bin_location}/{name}.{inode}"
+        self._rename(source, gone)
+        shutil.rmtree(self._folders.path(gone), ignore_errors=True)
+        self._forget(bin_location)
+        with suppress(OSError):
+            os.rmdir(self._folders.path(bin_location))
+
+    def _forget(self, folder: str) -> None:
+        """A folder is about to go; a descriptor of it must not outlive it."""
+        self._descriptors.pop(folder, None)
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_tree(path: str) -> None:
+    for parent, _, names in os.walk(path):
+        for name in names:
+            if stat.S_ISREG(os.lstat(f"{parent}/{name}").st_mode):
+                _sync_file(f"{parent}/{name}")
+        sync_directory(parent)

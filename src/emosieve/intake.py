@@ -1,0 +1,336 @@
+"""The middle of the house: settled tasks in, filed decisions out.
+
+One commit is: log and flush, then rename, then report, then checkpoint, all
+under the log's lock. A run that dies between two of these steps leaves a move
+that is *owed*: logged, not made. It is found again from the checkpoint, or from
+the log without one, and made without judging or logging twice.
+"""
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from emosieve.filing import Folders, Mover
+from emosieve.proposals import Proposal
+from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
+from emosieve.record.decisions import SCHEMA, DecisionLog, Event
+from emosieve.record.report import Report
+from emosieve.settings import Settings
+from emosieve.text import escape
+
+_BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
+NUMBERS: Final = ("time", "verdict", "emotion", "confidence", "gap")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task that stands at its destination now."""
+
+    event: Mapping[str, Any]
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A task whose move failed: owed, to be tried again, unless it is gone.
+
+    ``is_news`` tells whether the cause differs from that of the try before.
+    """
+
+    task: str
+    source: str
+    cause: str
+    gone: bool
+    is_news: bool
+
+
+class Intake:
+    """Commits proposals for one root.
+
+    Args:
+        root: an absolute path without symlinks.
+        settings: of this root; report and log follow ``apply``, folders do not.
+    """
+
+    def __init__(self, root: str, settings: Settings) -> None:
+        filing = settings.filing
+        by_verdict = {
+            "normal": filing.normal,
+            "low_quality": filing.low_quality,
+            "quarantined": filing.quarantine,
+        }
+        self.root = root
+        self.folders = Folders(root, by_verdict)
+        self.log = DecisionLog(root)
+        self.report = Report(root)
+        self._report_trouble: str | None = None
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Take new settings of log, report and time zone."""
+        self._zone = settings.zone
+        self.log.rotate_bytes, self.log.sync = settings.decisions.rotate_bytes, settings.decisions.sync
+        self.report.language = settings.language
+        self.report.rotate_bytes, self.report.keep = settings.report.rotate_bytes, settings.report.keep
+
+    def open(self) -> int:
+        """Make the folders, finish what a run that died left owed, bring the report up to date.
+
+        Returns:
+            how many moves are still owed: their tasks settle again first.
+
+        Raises:
+            SetupError: a folder will not do.
+            OSError: the log cannot be read.
+        """
+        with self.log.locked():
+            self.folders.clean()
+        self.commit([])
+        checkpoint = load_checkpoint(self.root)
+        return len(checkpoint.owed) if checkpoint else 0
+
+    def commit(self, proposals: Sequence[Proposal]) -> list[Done | NotDone]:
+        """Log the proposals, make their moves, report, and write the checkpoint.
+
+        A proposal for a task whose move is owed already, and whose result is the
+        same, is moved without being logged again; if its result changed, the new
+        decision says what it supersedes.
+
+        Raises:
+            OSError: the log cannot be written; nothing was moved.
+            SetupError: a folder will not do; nothing was logged.
+        """
+        with self.log.locked(), Mover(self.folders) as mover:
+            self.folders.make()
+            before = load_checkpoint(self.root) or Checkpoint()
+            owed = self._owed(before, mover)
+            moves = self._log_all(proposals, owed, mover)
+            planned = {move.debt.source for move in moves}
+            moves += [
+                _Move(debt) for debt in owed.values() if debt.event in _BY_HAND and debt.source not in planned
+            ]
+            outcomes = [self._make(move, owed, mover) for move in moves]
+            if outcomes and self.log.sync != "never":
+                mover.sync()
+            self._conclude(before, owed)
+        return outcomes
+
+    def preview(self, proposals: Sequence[Proposal]) -> list[Done]:
+        """Where the proposals would go; takes no lock and writes nothing."""
+        done = []
+        taken: set[str] = set()
+        with Mover(self.folders) as mover:
+            for proposal in proposals:
+                folder = self._folder(proposal)
+                name = os.path.basename(str(proposal.body["task"]))
+                try:
+                    destination = mover.choose(folder, name, taken)
+                except FileNotFoundError:  # the folder is not made yet, so every name in it is free
+                    destination = f"{folder}/{name}"
+                done.append(Done({**proposal.body, "destination": destination}, proposal.source, destination))
+        return done
+
+    def note(self, body: Mapping[str, Any]) -> None:
+        """Log an event that moves nothing, and project it.
+
+        Raises:
+            OSError: the log cannot be written.
+        """
+        with self.log.locked(), Mover(self.folders) as mover:
+            before = load_checkpoint(self.root) or Checkpoint()
+            owed = self._owed(before, mover)
+            self.log.append([self._event(body)])
+            self._conclude(before, owed)
+
+    def rebuild_report(self) -> None:
+        """Make the report anew from the whole log.
+
+        Raises:
+            OSError: it cannot be written; the old one stands.
+        """
+        with self.log.locked(), Mover(self.folders) as mover:
+            before = load_checkpoint(self.root) or Checkpoint()
+            owed = self._owed(before, mover)
+            reported = self.report.rebuild(self.log)
+            save_checkpoint(self.root, Checkpoint(self.log.end(), owed, reported))
+
+    def now(self) -> str:
+        """The present time as the log writes it: ISO 8601 with offset and microseconds."""
+        return datetime.now(self._zone).astimezone(self._zone).isoformat(timespec="microseconds")
+
+    def _event(self, body: Mapping[str, Any]) -> Event:
+        return {"schema": SCHEMA, "event": body["event"], "time": self.now(), **body}
+
+    def _folder(self, proposal: Proposal) -> str:
+        return self.folders.by_verdict[proposal.folder] if proposal.folder else ""
+
+    def _log_all(
+        self,
+        proposals: Sequence[Proposal],
+        owed: dict[str, Owed],
+        mover: Mover,
+    ) -> list["_Move"]:
+        """Append what is new in the proposals; gives the moves to make."""
+        events: list[Event] = []
+        moves: list[_Move] = []
+        taken: set[str] = set()
+        for proposal in proposals:
+            debt = owed.get(proposal.source)
+            event = None
+            if debt is None or debt.result_digest != proposal.body.get("result_digest"):
+                event = self._new_event(proposal, debt, mover, taken)
+                debt = _debt_of(event)
+                events.append(event)
+            moves.append(_Move(debt, proposal.directory, event))
+        self.log.append(events)
+        owed.update({move.debt.source: move.debt for move in moves})
+        return moves
+
+    def _new_event(self, proposal: Proposal, debt: Owed | None, mover: Mover, taken: set[str]) -> Event:
+        body = dict(proposal.body)
+        destination = body.get("destination") or mover.choose(
+            self._folder(proposal),
+            str(body["task"]),
+            taken,
+        )
+        event = self._event(body)
+        # Where somebody moves what was filed, the log says from and to.
+        event["to" if "to" in event else "destination"] = destination
+        if debt is not None:
+            old = self.log.last_about(debt.destination) or {}
+            verdict = "quarantined" if old.get("event") == "quarantined" else old.get("verdict")
+            event["supersedes"] = {**{key: old.get(key) for key in NUMBERS}, "verdict": verdict}
+        return event
+
+    def _owed(self, checkpoint: Checkpoint, mover: Mover) -> dict[str, Owed]:
+        """The moves that are owed by now: the checkpoint's, and those logged since by a run that died."""
+        owed = dict(checkpoint.owed)
+        for event in self.log.read(checkpoint.filed):
+            _replay(event, owed)
+        return {source: debt for source, debt in owed.items() if _is_still_owed(debt, mover)}
+
+    def _make(self, move: "_Move", owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
+        """Make one move; a failure leaves it owed, and is logged once per change of cause."""
+        debt = move.debt
+        try:
+            debt = self._move(debt, move.directory, mover)
+        except OSError as error:
+            gone = error.errno == errno.ENOENT and mover.stat(debt.source) is None
+            cause = escape(f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror or error}")
+            is_news = cause != debt.cause
+            owed[debt.source] = replace(debt, cause=cause)
+            if gone:
+                del owed[debt.source]
+            if is_news:
+                self._log_quietly(
+                    {"event": "failed", "task": debt.task, "source": debt.source, "cause": cause}
+                )
+            return NotDone(debt.task, debt.source, cause, gone, is_news)
+        owed.pop(debt.source, None)
+        event = (
+            move.event or self.log.last_about(debt.destination) or {"event": debt.event, "task": debt.task}
+        )
+        return Done(event, debt.source, debt.destination)
+
+    def _move(self, debt: Owed, directory: tuple[int, int] | None, mover: Mover) -> Owed:
+        if debt.event == "joined":
+            mover.join(debt.source, debt.destination, debt.files)
+            return debt
+        try:
+            mover.move(debt.source, debt.destination, directory)
+        except FileExistsError:
+            folder, _ = os.path.split(debt.destination)
+            destination = mover.choose(folder, debt.task, set())
+            body = {"event": "diverted", "task": debt.task, "source": debt.source}
+            self.log.append([self._event({**body, "from": debt.destination, "destination": destination})])
+            debt = replace(debt, destination=destination)
+            mover.move(debt.source, destination, directory)
+        return debt
+
+    def _log_quietly(self, body: Mapping[str, Any]) -> None:
+        """Log what is good to know but must not keep other tasks waiting."""
+        try:
+            self.log.append([self._event(body)])
+        except OSError as error:
+            log.warning("decisions.unwritable", path=self.root, cause=str(error))
+
+    def _conclude(self, before: Checkpoint, owed: dict[str, Owed]) -> None:
+        """Project the report and write the checkpoint; neither may undo what is filed."""
+        reported = before.reported
+        try:
+            reported = self.report.project(self.log, reported)
+            trouble = None
+        except OSError as error:
+            trouble = escape(str(error))
+        if trouble != self._report_trouble:
+            self._report_trouble = trouble
+            if trouble:
+                log.warning("report.failing", path=self.root, cause=trouble, hint="filing goes on")
+            else:
+                log.info("report.mended", path=self.root)
+        after = Checkpoint(self.log.end(), owed, reported)
+        if after != before:
+            try:
+                save_checkpoint(self.root, after)
+            except OSError as error:
+                log.warning("checkpoint.unwritable", path=self.root, cause=escape(str(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A logged move, the directory it must find, and the event if this commit logged it."""
+
+    debt: Owed
+    directory: tuple[int, int] | None = None
+    event: Event | None = None
+
+
+def _debt_of(event: Mapping[str, Any]) -> Owed:
+    directory = event.get("directory")
+    return Owed(
+        event=event["event"],
+        task=event["task"],
+        source=event.get("from") or event["task"],
+        destination=event.get("to") or event["destination"],
+        directory=(directory[0], directory[1]) if directory else None,
+        result_digest=event.get("result_digest"),
+        files=tuple(event.get("files", ())),
+    )
+
+
+def _replay(event: Mapping[str, Any], owed: dict[str, Owed]) -> None:
+    try:
+        match event["event"]:
+            case "decided" | "quarantined" | "joined" | "restored" | "reclassified":
+                debt = _debt_of(event)
+                owed[debt.source] = debt
+            case "diverted":
+                debt = owed[event["source"]]
+                owed[debt.source] = replace(debt, destination=event["destination"])
+            case "failed":
+                debt = owed[event["source"]]
+                owed[debt.source] = replace(debt, cause=event["cause"])
+            case _:
+                pass
+    except (KeyError, TypeError, IndexError):
+        # A line of another version, or one edited by hand: it owes nothing.
+        return
+
+
+def _is_still_owed(debt: Owed, mover: Mover) -> bool:
+    """Whether the move is still to be made: its source stands, and is not a new task of the same name."""
+    try:
+        if mover.stat(debt.source) is None:
+            return False
+        there = mover.stat(debt.destination)
+    except OSError:
+        return True
+    return there is None or debt.event == "joined" or (there.st_dev, there.st_ino) != debt.directory

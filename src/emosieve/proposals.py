@@ -1,0 +1,114 @@
+"""What should become of a task: pure proposals, which the intake logs and carries out."""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emosieve.filing import Folders
+from emosieve.judge.ruleset import Evidence, RuleSet, judge
+from emosieve.text import escape
+from emosieve.watch.inbox import survey_directory
+from emosieve.watch.settle import Malformed, NoResult, Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A move to be logged, then made.
+
+    Attributes:
+        body: the event without schema, time and destination, in the log's order; ``event`` and
+            ``task`` are in it.
+        source: location where the task stands.
+        folder: the verdict, or ``quarantined``, whose folder it goes to; empty for the inbox.
+        directory: device and inode of the task as it was looked at.
+    """
+
+    body: Mapping[str, Any]
+    source: str
+    folder: str
+    directory: tuple[int, int]
+
+
+def decide(settled: Settled, rules: RuleSet) -> Proposal:
+    """Judge one settled task: a function of the task and the rules alone."""
+    survey, result = settled.survey, settled.result
+    verdict = judge(Evidence(result, settled.oddities), rules)
+    body = {
+        "event": "decided",
+        "task": survey.name,
+        "directory": survey.directory,
+        "verdict": verdict.name,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+        **numbers_of(settled),
+        "audio": None,
+        "destination": None,
+        "profile": rules.profile,
+        "rules_digest": rules.digest,
+        "result_digest": settled.digest,
+    }
+    return Proposal(body, survey.name, verdict.name, survey.directory)
+
+
+def numbers_of(settled: Settled) -> dict[str, Any]:
+    """What the log keeps of a result."""
+    result = settled.result
+    return {
+        "emotion": result.emotion,
+        "confidence": result.confidence,
+        "top1": result.top1,
+        "top2": result.top2,
+        "gap": result.gap,
+        "scores": dict(result.scores),
+        "granularity": result.granularity,
+    }
+
+
+def refuse(malformed: Malformed) -> Proposal:
+    """The quarantine of a task whose result can never be read."""
+    survey = malformed.survey
+    body = {
+        "event": "quarantined",
+        "task": survey.name,
+        "directory": survey.directory,
+        "reason": escape(malformed.reason),
+        "destination": None,
+        "result_digest": malformed.digest,
+    }
+    return Proposal(body, survey.name, "quarantined", survey.directory)
+
+
+def adopt(late: NoResult, folders: Folders) -> Proposal | None:
+    """The joining of a late directory without a result to the filed task of its name.
+
+    A writer that makes its directory anew after the move leaves one behind, with
+    an embedding or nothing in it. It belongs to the filed task if there is
+    exactly one of that name and it has no file of those names.
+
+    Raises:
+        OSError: the filed task cannot be looked at.
+    """
+    name = late.survey.name
+    filed = [
+        (verdict, f"{folder}/{name}")
+        for verdict, folder in folders.by_verdict.items()
+        if os.path.isdir(folders.path(f"{folder}/{name}"))
+    ]
+    if len(filed) != 1 or os.path.lexists(f"{folders.path(filed[0][1])}.2"):
+        return None
+    verdict, location = filed[0]
+    theirs = {file.name for file in survey_directory(folders.path(location), name).files}
+    files = [file.name for file in late.survey.files]
+    if theirs.intersection(files) or any(stat.S_ISDIR(file.mode) for file in late.survey.files):
+        return None
+    body = {
+        "event": "joined",
+        "task": name,
+        "directory": late.survey.directory,
+        "files": [escape(file) for file in files],
+        "destination": location,
+    }
+    if body["files"] != files:
+        return None
+    return Proposal(body, name, verdict, late.survey.directory)

@@ -1,0 +1,119 @@
+"""``.emosieve/checkpoint``: up to where the log is filed and reported, and which moves are still owed.
+
+It is a shortcut, never the truth: without it everything is replayed from the
+log. It is written aside and renamed into place, so it is never torn.
+"""
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from emosieve.record.decisions import START, Position
+from emosieve.record.locking import STATE_DIRECTORY
+
+CHECKPOINT: Final = f"{STATE_DIRECTORY}/checkpoint"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A move that is logged but not made yet.
+
+    Attributes:
+        event: the name of the event that logged it.
+        task: the task's name.
+        source: where the task stands: a path under the root, or absolute.
+        destination: where the log says it goes.
+        directory: device and inode of the task when it was logged.
+        result_digest: digest of its result file then.
+        files: for ``joined``: the files that move, by name.
+        cause: why the last try failed, as it was logged.
+    """
+
+    event: str
+    task: str
+    source: str
+    destination: str
+    directory: tuple[int, int] | None = None
+    result_digest: str | None = None
+    files: tuple[str, ...] = ()
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """How far the report projects the log, and what it must remember to go on.
+
+    Attributes:
+        position: the last event in the report.
+        size: bytes of quality_report.txt by then.
+        inode: of that file; another one is not ours to append to.
+        layout: digest of the settings that shape the report.
+        day: the day whose block is still to come, as YYYY-MM-DD.
+        last_time: time of the last event in the present file, for its rotated name.
+        tally: the day's running numbers.
+    """
+
+    position: Position = START
+    size: int = 0
+    inode: int = 0
+    layout: str = ""
+    day: str | None = None
+    last_time: str | None = None
+    tally: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a start, or the next batch, goes on."""
+
+    filed: Position = START
+    owed: dict[str, Owed] = field(default_factory=dict)
+    """by source"""
+    reported: Reported = Reported()
+
+
+def load_checkpoint(root: str) -> Checkpoint | None:
+    """The checkpoint; ``None`` when there is none that can be read, and all must be replayed."""
+    try:
+        with open(f"{root}/{CHECKPOINT}", "rb") as file:
+            document = orjson.loads(file.read())
+        reported = document["reported"]
+        return Checkpoint(
+            filed=Position(**document["filed"]),
+            owed={one["source"]: _owed(one) for one in document["owed"]},
+            reported=Reported(**{**reported, "position": Position(**reported["position"])}),
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _owed(document: dict[str, Any]) -> Owed:
+    directory = document["directory"]
+    return Owed(
+        **{
+            **document,
+            "directory": (directory[0], directory[1]) if directory else None,
+            "files": tuple(document["files"]),
+        },
+    )
+
+
+def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint aside and rename it into place; call it only while the log is locked.
+
+    Raises:
+        OSError: it cannot be written; the old one stands.
+    """
+    document = {
+        "schema": _SCHEMA,
+        "filed": asdict(checkpoint.filed),
+        "reported": asdict(checkpoint.reported),
+        "owed": [asdict(one) for one in checkpoint.owed.values()],
+    }
+    path = f"{root}/{CHECKPOINT}"
+    with open(f"{path}.new", "wb") as file:
+        file.write(orjson.dumps(document))
+    os.rename(f"{path}.new", path)

@@ -1,0 +1,343 @@
+"""The decision log: ``decisions.jsonl``, one JSON object a line, append-only, kept for ever.
+
+Every append holds ``.emosieve/log.lock``, opens the log by name, cuts a torn
+tail off, writes, and closes: so restore and reclassify may run beside the
+daemon, and no file under the root stays open between batches.
+"""
+
+import hashlib
+import mmap
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+import orjson
+
+from emosieve.record.locking import STATE_DIRECTORY, lock, open_lock
+from emosieve.text import escape
+
+Event = dict[str, Any]
+Sync = Literal["batch", "always", "never"]
+
+SCHEMA: Final = 1
+LOG_NAME: Final = "decisions.jsonl"
+LOG_LOCK: Final = f"{STATE_DIRECTORY}/log.lock"
+STAMP_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
+"""UTC with microseconds: such names sort by time."""
+
+_ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
+_HEAD_BYTES = 4096
+_TAIL_STEP = 65536
+_JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the log that survives rotation.
+
+    Attributes:
+        file: the file's name when the position was taken.
+        offset: bytes from its start; always the end of a line.
+        head: digest of the file's first line; a rotated file is found again by it.
+    """
+
+    file: str = LOG_NAME
+    offset: int = 0
+    head: str = ""
+
+
+START: Final = Position()
+"""Before the first event ever logged."""
+
+
+class DecisionLog:
+    """The decision log of one root.
+
+    Args:
+        root: the root.
+        rotate_bytes: size from which the log is rotated, before the next append.
+        sync: when appended lines are forced to the disk.
+    """
+
+    def __init__(self, root: str, rotate_bytes: int = 100_000_000, sync: Sync = "batch") -> None:
+        self.root = root
+        self.rotate_bytes = rotate_bytes
+        self.sync: Sync = sync
+        self.has_locks = True
+        """Whether the file system knew locks when the log was last locked."""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the log's lock: nobody else appends, files by it, or projects it meanwhile.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        os.makedirs(f"{self.root}/{STATE_DIRECTORY}", exist_ok=True)
+        descriptor = open_lock(f"{self.root}/{LOG_LOCK}")
+        try:
+            self.has_locks = lock(descriptor, wait=True)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def append(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Write events, all or none; call it only while ``locked``.
+
+        Raises:
+            OSError: the log cannot be written; what stood of these lines was cut off again.
+        """
+        if not events:
+            return
+        self._rotate_if_full()
+        path = f"{self.root}/{LOG_NAME}"
+        is_new = not os.path.lexists(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _OPEN, 0o644)
+        try:
+            whole = _cut_torn_tail(descriptor)
+            try:
+                self._write(descriptor, events)
+            except OSError:
+                os.ftruncate(descriptor, whole)
+                raise
+        finally:
+            os.close(descriptor)
+        if is_new and self.sync != "never":
+            sync_directory(self.root)
+
+    def _write(self, descriptor: int, events: Sequence[Mapping[str, Any]]) -> None:
+        if self.sync == "always":
+            for event in events:
+                _write_all(descriptor, _line(event))
+                os.fdatasync(descriptor)
+            return
+        _write_all(descriptor, b"".join(map(_line, events)))
+        if self.sync == "batch":
+            os.fdatasync(descriptor)
+
+    def _rotate_if_full(self) -> None:
+        path = f"{self.root}/{LOG_NAME}"
+        try:
+            if os.lstat(path).st_size < self.rotate_bytes:
+                return
+        except FileNotFoundError:
+            return
+        descriptor = os.open(path, os.O_RDWR | _OPEN)
+        try:
+            _cut_torn_tail(descriptor)
+            last = _last_line(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(path, f"{self.root}/{self._rotated_name(last)}")
+
+    def _rotated_name(self, last_line: bytes) -> str:
+        stamp = stamp_after(parse_line(last_line) or {}, self.files()[:-1])
+        return f"decisions-{stamp}.jsonl"
+
+    def files(self) -> list[str]:
+        """Names of all files of the log, oldest first; the current one is last, even if it does not exist."""
+        return [*sorted(name for name in os.listdir(self.root) if _ROTATED.fullmatch(name)), LOG_NAME]
+
+    def end(self) -> Position:
+        """The position after the last whole line; ``START`` for an empty log."""
+        end = self._end_of(LOG_NAME)
+        if end is None and (rotated := self.files()[:-1]):
+            end = self._end_of(rotated[-1])
+        return end or START
+
+    def _end_of(self, name: str) -> Position | None:
+        try:
+            descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+        except FileNotFoundError:
+            return None
+        try:
+            whole = _whole_size(descriptor)
+            return Position(name, whole, _head(descriptor)) if whole else None
+        finally:
+            os.close(descriptor)
+
+    def read(self, after: Position = START) -> Iterator[Event]:
+        """The events after a position, oldest first; a line that is no event is passed over."""
+        for name, offset in self._locate(after) or [(name, 0) for name in self.files()]:
+            try:
+                descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+            except FileNotFoundError:
+                continue
+            with open(descriptor, "rb", buffering=1 << 18) as file:
+                file.seek(offset)
+                for line in file:
+                    event = parse_line(line)
+                    if event is not None:
+                        yield event
+
+    def knows(self, position: Position) -> bool:
+        """Whether a position still points into this log."""
+        return position == START or self._locate(position) is not None
+
+    def _locate(self, position: Position) -> list[tuple[str, int]] | None:
+        """The files from a position on, each with the offset to read from; ``None`` for one that is lost."""
+        if position.file == LOG_NAME and self._is_in(LOG_NAME, position):
+            return [(LOG_NAME, position.offset)]  # no listing of the root in the ordinary case
+        files = self.files()
+        index = self._index_of(position, files)
+        if index is None:
+            return None
+        return [(files[index], position.offset), *((name, 0) for name in files[index + 1 :])]
+
+    def _index_of(self, position: Position, files: Sequence[str]) -> int | None:
+        """Which file a position lies in: mostly that of its name, after a rotation the newest rotated one."""
+        order = sorted(range(len(files)), key=lambda index: (files[index] != position.file, -index))
+        return next((index for index in order if self._is_in(files[index], position)), None)
+
+    def _is_in(self, name: str, position: Position) -> bool:
+        try:
+            descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+        except FileNotFoundError:
+            return False
+        try:
+            long_enough = os.fstat(descriptor).st_size >= position.offset
+            return bool(position.head) and long_enough and _head(descriptor) == position.head
+        finally:
+            os.close(descriptor)
+
+    def last_about(self, destination: str) -> Event | None:
+        """The newest event that put something at this destination, by a search from the end."""
+        text = orjson.dumps(destination)
+        needles = (b'"destination":' + text, b'"to":' + text)
+        for name in reversed(self.files()):
+            try:
+                with open(f"{self.root}/{name}", "rb") as file:
+                    event = _search_backwards(file.fileno(), needles, destination)
+            except FileNotFoundError:
+                continue
+            if event is not None and event["event"] == "diverted":
+                # It stands elsewhere than its decision says; the decision is what is asked for.
+                return {**(self.last_about(event["from"]) or event), "destination": destination}
+            if event is not None:
+                return event
+        return None
+
+
+def event_time(event: Mapping[str, Any]) -> datetime:
+    """The event's own time, with its offset; the epoch for one that has none."""
+    try:
+        moment = datetime.fromisoformat(event["time"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
+    """The stamp of a rotated file: its last event's time, after every earlier stamp whatever the clock did.
+
+    Args:
+        event: the last event in the file.
+        earlier: names of the files rotated before, oldest first.
+    """
+    moment = event_time(event)
+    if earlier:
+        stamp = earlier[-1].split("-", 1)[1].rsplit(".", 1)[0]
+        last = datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
+        moment = max(moment, last + timedelta(microseconds=1))
+    return moment.astimezone(UTC).strftime(STAMP_FORMAT)
+
+
+def parse_line(line: bytes) -> Event | None:
+    """One line of the log; ``None`` for a torn or foreign one."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def sync_directory(path: str) -> None:
+    """Force a directory's names to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    """A line of the log; strings are escaped where they come in, and once more here for certain."""
+    try:
+        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        line = orjson.dumps(_without_surrogates(event), option=orjson.OPT_APPEND_NEWLINE)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value, len(value))
+    if isinstance(value, Mapping):
+        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(one) for one in value]
+    return value
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _whole_size(descriptor: int) -> int:
+    """Bytes up to the end of the last whole line."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - _TAIL_STEP)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _cut_torn_tail(descriptor: int) -> int:
+    whole = _whole_size(descriptor)
+    if whole < os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, whole)
+    return whole
+
+
+def _last_line(descriptor: int) -> bytes:
+    end = _whole_size(descriptor)
+    start = end
+    line = b""
+    while start and line.count(b"\n") < 2:  # noqa: PLR2004 - its own end, and that of the line before
+        start = max(0, start - _TAIL_STEP)
+        line = os.pread(descriptor, end - start, start)
+    return line[line[:-1].rfind(b"\n") + 1 :]
+
+
+def _head(descriptor: int) -> str:
+    first_line = os.pread(descriptor, _HEAD_BYTES, 0).partition(b"\n")[0]
+    return hashlib.sha256(first_line).hexdigest()[:16] if first_line else ""
+
+
+def _search_backwards(descriptor: int, needles: Sequence[bytes], destination: str) -> Event | None:
+    if os.fstat(descriptor).st_size == 0:
+        return None
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as log:
+        end = len(log)
+        while (found := max(log.rfind(needle, 0, end) for needle in needles)) >= 0:
+            start = log.rfind(b"\n", 0, found) + 1
+            stop = log.find(b"\n", found)
+            event = parse_line(log[start : stop + 1]) if stop >= 0 else None
+            if event is not None and destination in {event.get("destination"), event.get("to")}:
+                return event
+            end = found
+    return None

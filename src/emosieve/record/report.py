@@ -1,0 +1,241 @@
+"""quality_report.txt: a projection of the decision log, mended or rebuilt from it at any time, byte for byte.
+
+Where a file ends and where a day's block stands follows from the events alone,
+never from a timer, so appending live and rebuilding give the same bytes.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from emosieve.record import layout
+from emosieve.record.checkpoint import Reported
+from emosieve.record.decisions import (
+    START,
+    DecisionLog,
+    Event,
+    stamp_after,
+)
+from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.statistics import Tally
+from emosieve.text import Language
+
+REPORT_NAME: Final = "quality_report.txt"
+FOREIGN_NAME: Final = "quality_report-before-emosieve"
+_REBUILD: Final = f"{STATE_DIRECTORY}/rebuild"
+_ROTATED = re.compile(r"quality_report-\d{8}T\d{6}\.\d{6}Z\.txt")
+_LAYOUT_VERSION = 1
+_BUFFER_BYTES = 1 << 20
+
+log = structlog.get_logger()
+
+
+class Report:
+    """The report of one root.
+
+    Args:
+        root: the root.
+        language: of every line but the task names.
+        rotate_bytes: size from which a new file is begun, before the next entry.
+        keep: rotated files to keep; 0 keeps all.
+    """
+
+    def __init__(
+        self, root: str, language: Language = "zh", rotate_bytes: int = 20_000_000, keep: int = 0
+    ) -> None:
+        self.root = root
+        self.language: Language = language
+        self.rotate_bytes = rotate_bytes
+        self.keep = keep
+
+    @property
+    def layout(self) -> str:
+        """Digest of what shapes the bytes; a report of another layout is rebuilt."""
+        shape = f"{_LAYOUT_VERSION} {self.language} {self.rotate_bytes}"
+        return hashlib.sha256(shape.encode()).hexdigest()[:16]
+
+    def project(self, decisions: DecisionLog, reported: Reported) -> Reported:
+        """Bring the report up to the end of the log; call it only while the log is locked.
+
+        Whatever stands beyond ``reported.size`` was written by a run that died
+        before it could say so, and is written again.
+
+        Raises:
+            OSError: the report cannot be written; what was reported before still counts.
+        """
+        self._set_foreign_aside()
+        if self._must_rebuild(decisions, reported):
+            return self.rebuild(decisions)
+        end = decisions.end()
+        if end == reported.position:
+            return reported
+        writer = _Writer(self, self.root, reported)
+        writer.take(decisions.read(reported.position))
+        return replace(writer.close(), position=end)
+
+    def rebuild(self, decisions: DecisionLog) -> Reported:
+        """Make all report files anew from the whole log; call it only while the log is locked.
+
+        Raises:
+            OSError: they cannot be written; the old ones stand.
+        """
+        self._set_foreign_aside()
+        aside = f"{self.root}/{_REBUILD}"
+        shutil.rmtree(aside, ignore_errors=True)
+        os.makedirs(aside)
+        end = decisions.end()
+        try:
+            writer = _Writer(self, aside, Reported())
+            writer.take(decisions.read())
+            reported = replace(writer.close(), position=end)
+        except OSError:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        made = sorted(os.listdir(aside))
+        if not made and os.path.lexists(f"{self.root}/{REPORT_NAME}"):
+            # The log was taken away; what the report says of it is all that is left.
+            self._set_aside(f"{self.root}/{REPORT_NAME}")
+        for name in set(self.rotated(self.root)) - set(made):
+            os.unlink(f"{self.root}/{name}")
+        for name in made:
+            os.rename(f"{aside}/{name}", f"{self.root}/{name}")
+        os.rmdir(aside)
+        return reported
+
+    def _must_rebuild(self, decisions: DecisionLog, reported: Reported) -> bool:
+        try:
+            status = os.lstat(f"{self.root}/{REPORT_NAME}")
+            size, inode = status.st_size, status.st_ino
+        except FileNotFoundError:
+            size = inode = 0
+        return (
+            (size < reported.size or inode != reported.inode)
+            or reported.layout != self.layout
+            or not decisions.knows(reported.position)
+        )
+
+    def _set_foreign_aside(self) -> None:
+        """A report that is not ours (the article's script writes one) is kept under another name."""
+        path = f"{self.root}/{REPORT_NAME}"
+        if not _is_absent_or_ours(path):
+            self._set_aside(path)
+
+    def _set_aside(self, path: str) -> None:
+        aside, copy = f"{self.root}/{FOREIGN_NAME}.txt", 1
+        while os.path.lexists(aside):
+            copy += 1
+            aside = f"{self.root}/{FOREIGN_NAME}.{copy}.txt"
+        os.rename(path, aside)
+        log.info("report.set_aside", path=path, kept_as=aside)
+
+    @staticmethod
+    def rotated(directory: str) -> list[str]:
+        """The rotated report files of a directory, oldest first."""
+        return sorted(name for name in os.listdir(directory) if _ROTATED.fullmatch(name))
+
+    def drop_old(self, directory: str) -> None:
+        """Remove the oldest rotated files beyond ``keep``."""
+        if self.keep:
+            for name in self.rotated(directory)[: -self.keep]:
+                os.unlink(f"{directory}/{name}")
+
+
+def _is_absent_or_ours(path: str) -> bool:
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(64).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return True
+    return not head or head.startswith(layout.TITLES)
+
+
+class _Writer:
+    """Appends events to the report in a directory, from where ``reported`` left off."""
+
+    def __init__(self, report: Report, directory: str, reported: Reported) -> None:
+        self._report = report
+        self._directory = directory
+        self._path = f"{directory}/{REPORT_NAME}"
+        self._size = reported.size
+        self._inode = reported.inode
+        self._day = reported.day
+        self._last_time = reported.last_time
+        self._tally = Tally.from_dict(reported.tally)
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+
+    def take(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._take(event)
+
+    def close(self) -> Reported:
+        self._flush()
+        return Reported(
+            position=START,
+            size=self._size,
+            inode=self._inode,
+            layout=self._report.layout,
+            day=self._day,
+            last_time=self._last_time,
+            tally=self._tally.as_dict(),
+        )
+
+    def _take(self, event: Event) -> None:
+        language = self._report.language
+        day = str(event.get("time"))[:10]
+        parts: list[str] = []
+        if self._day is not None and day > self._day:
+            if self._tally != Tally():
+                parts.append(layout.day_block(self._day, self._tally, language))
+            self._day, self._tally = day, Tally()
+        self._day = self._day or day
+        self._tally.count(event, day=self._day)
+        if event["event"] == "swept":
+            parts.append(layout.sweep_block(event, language))
+        else:
+            parts.append(layout.entry(event, language) or "")
+        text = "".join(parts)
+        if text:
+            self._write(text.encode("utf-8", "backslashreplace"), event)
+
+    def _write(self, data: bytes, event: Event) -> None:
+        if self._size + self._buffered >= self._report.rotate_bytes:
+            self._rotate()
+        if self._size + self._buffered == 0:
+            data = layout.title(self._report.language).encode() + data
+        self._buffer.append(data)
+        self._buffered += len(data)
+        self._last_time = event.get("time")
+        if self._buffered >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._buffer:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._path, flags, 0o644)
+        with open(descriptor, "wb") as file:
+            self._inode = os.fstat(descriptor).st_ino
+            # Bytes beyond the known size come from a run that died; they are written again here.
+            file.truncate(self._size)
+            file.seek(self._size)
+            file.writelines(self._buffer)
+        self._size += self._buffered
+        self._buffer, self._buffered = [], 0
+
+    def _rotate(self) -> None:
+        """Give the full file its rotated name: the time of its last event, after all earlier names."""
+        self._flush()
+        stamp = stamp_after({"time": self._last_time}, self._report.rotated(self._directory))
+        os.rename(self._path, f"{self._directory}/quality_report-{stamp}.txt")
+        self._report.drop_old(self._directory)
+        self._size = self._inode = 0

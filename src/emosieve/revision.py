@@ -1,0 +1,188 @@
+"""What is changed after the fact: restore, by a person, and reclassify, by today's rules.
+
+Both may run beside the daemon: they commit through the same intake, under the log's lock.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from emosieve.errors import BadResult, SetupError
+from emosieve.intake import Done, Intake, NotDone
+from emosieve.judge.ruleset import RuleSet
+from emosieve.proposals import Proposal, decide
+from emosieve.record.decisions import LOG_NAME, Event
+from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.watch.inbox import Inbox, survey_directory
+from emosieve.watch.settle import Settled
+
+REVIEWS_NAME: Final = "reviews.jsonl"
+BATCH: Final = 256
+_OTHER_SIDE: Final = {"normal": "low_quality", "low_quality": "normal"}
+
+
+def root_of(path: str) -> str | None:
+    """The root that a task's path belongs to: the nearest parent with a decision log."""
+    parent = os.path.dirname(os.path.abspath(path))
+    while True:
+        if os.path.lexists(f"{parent}/{LOG_NAME}") or os.path.isdir(f"{parent}/{STATE_DIRECTORY}"):
+            return os.path.realpath(parent)
+        above = os.path.dirname(parent)
+        if above == parent:
+            return None
+        parent = above
+
+
+def restore(intake: Intake, paths: Iterable[str]) -> list[Done | NotDone]:
+    """Move filed tasks to the other side, and quarantined ones back to the inbox to be judged anew.
+
+    Raises:
+        SetupError: a path is no filed task; nothing was moved.
+        OSError: the log cannot be written; nothing was moved.
+    """
+    return intake.commit([_restoration(intake, path) for path in dict.fromkeys(map(os.path.abspath, paths))])
+
+
+def _restoration(intake: Intake, path: str) -> Proposal:
+    location = intake.folders.location_of(path)
+    verdict = intake.folders.verdict_at(location)
+    if verdict is None:
+        raise SetupError(
+            f"{path}: is not a filed task; give the path of one in normal/, low_quality/ or quarantine/"
+        )
+    try:
+        survey = survey_directory(path, os.path.basename(path))
+    except FileNotFoundError:
+        raise SetupError(f"{path}: there is no such task") from None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be looked at: {error.strerror}") from None
+    event = intake.log.last_about(location) or {}
+    other = _OTHER_SIDE.get(verdict)
+    body = {
+        "event": "restored",
+        **_origin(event, survey.name, survey.directory, location, verdict),
+        "verdict": other,
+        **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
+        "result_digest": event.get("result_digest"),
+    }
+    return Proposal(body, location, other or "", survey.directory)
+
+
+def _origin(
+    event: Event, name: str, directory: tuple[int, int], location: str, verdict: str
+) -> dict[str, Any]:
+    return {
+        "task": event.get("task", name),
+        "directory": directory,
+        "from": location,
+        "to": None,
+        "was": verdict,
+        "decided": event.get("decided") or event.get("time"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Reclassification:
+    """A filed task on which today's rules decide otherwise, and why it is left alone, if it is."""
+
+    proposal: Proposal
+    left_alone: str | None = None
+
+
+def reclassify(
+    intake: Intake,
+    rules: RuleSet,
+    *,
+    unlogged: bool = False,
+    by_hand: bool = False,
+) -> Iterator[Reclassification]:
+    """Judge every filed task anew; gives those that change sides, without moving them.
+
+    Args:
+        intake: of the root.
+        rules: today's rules.
+        unlogged: also tasks that stand in a folder without an event.
+        by_hand: also tasks that a person restored or reviewed.
+    """
+    changed = list(_changed(intake, rules))
+    if not changed:
+        return
+    events = _last_events(intake, {proposal.source for proposal in changed})
+    reviewed = _reviewed(intake.root)
+    for proposal in changed:
+        event = events.get(proposal.source)
+        left_alone = None
+        if event is None and not unlogged:
+            left_alone = "unlogged"
+        elif (
+            event is not None
+            and not by_hand
+            and (event["event"] == "restored" or event.get("task") in reviewed)
+        ):
+            left_alone = "restored" if event["event"] == "restored" else "reviewed"
+        location = proposal.source
+        was = intake.folders.verdict_at(location) or ""
+        name = os.path.basename(location)
+        body = {**proposal.body, **_origin(event or {}, name, proposal.directory, location, was)}
+        yield Reclassification(Proposal(body, location, proposal.folder, proposal.directory), left_alone)
+
+
+def in_batches(proposals: Iterable[Proposal]) -> Iterator[list[Proposal]]:
+    """Proposals in lists of at most ``BATCH``: the log's lock is never held for long."""
+    iterator = iter(proposals)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _changed(intake: Intake, rules: RuleSet) -> Iterator[Proposal]:
+    for verdict in _OTHER_SIDE:
+        folder = intake.folders.by_verdict[verdict]
+        path = intake.folders.path(folder)
+        if not os.path.isdir(path):
+            continue
+        inbox = Inbox(path, "*", frozenset(), ask_lease=False)
+        for name in inbox.list().tasks:
+            decided = _judge_filed(inbox, name, rules)
+            if decided is not None and decided.body["verdict"] != verdict:
+                body = {**decided.body, "event": "reclassified"}
+                body.pop("destination")
+                yield Proposal(body, f"{folder}/{name}", decided.folder, decided.directory)
+
+
+def _judge_filed(inbox: Inbox, name: str, rules: RuleSet) -> Proposal | None:
+    try:
+        survey = inbox.survey(name)
+        contents = inbox.read(survey)
+    except OSError:
+        return None
+    if contents.result is None or isinstance(contents.result, BadResult):
+        return None
+    return decide(Settled(survey, contents.result, contents.digest or ""), rules)
+
+
+def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:
+    """The newest event that put each task where it stands, by one pass over the log."""
+    events: dict[str, Event] = {}
+    for event in intake.log.read():
+        location = event.get("to") or event.get("destination")
+        if location in locations and event["event"] in {"decided", "restored", "reclassified"}:
+            events[location] = event
+        elif event["event"] == "diverted":
+            moved = events.pop(event.get("from", ""), None)
+            if location in locations:
+                events[location] = moved or event
+    return events
+
+
+def _reviewed(root: str) -> set[str]:
+    """Names of the tasks that a person reviewed."""
+    try:
+        with open(f"{root}/{REVIEWS_NAME}", "rb") as file:
+            documents = [orjson.loads(line) for line in file if line.strip()]
+    except (OSError, orjson.JSONDecodeError):
+        return set()
+    return {document["task"] for document in documents if isinstance(document, dict) and "task" in document}

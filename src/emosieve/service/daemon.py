@@ -1,0 +1,252 @@
+"""The daemon: start, tick, stop, reload. One root, one working loop, one thread besides (watchdog's)."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from emosieve.errors import EmosieveError, SetupError
+from emosieve.record.locking import IntakeLock
+from emosieve.service.flow import Flow
+from emosieve.service.logs import configure_logs
+from emosieve.service.preflight import examine
+from emosieve.settings import Loaded, Settings
+from emosieve.text import escape
+from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
+
+_IDENTITY_SECONDS: Final = 5.0
+"""How often the root's identity is asked for: one stat."""
+_POLL_SECONDS: Final = (1.0, 5.0)
+_DEAF_SECONDS: Final = 2.0
+"""A task that stood this long before a listing found it should have been announced by an event."""
+_NEEDS_RESTART: Final = ("root", "filing", "watch")
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """Watches one root until it is told to stop.
+
+    Args:
+        root: as the operator gave it; it need not exist yet.
+        loaded: the settings.
+        reload: reads the settings anew, for SIGHUP.
+    """
+
+    def __init__(self, root: str, loaded: Loaded, reload: Callable[[], Loaded]) -> None:
+        self._given_root = root
+        self._settings: Settings = loaded.settings
+        self._reload = reload
+        self._mailbox = Mailbox()
+        self._wakeups = Wakeups(self._mailbox)
+        self._flow: Flow | None = None
+        self._lock: IntakeLock | None = None
+        self._identity: Identity | None = None
+        self._stopping = False
+        self._started = False
+        self._told_waiting = False
+        self._next_scan = 0.0
+        self._hinted = False
+        self._signalled = False
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; a second signal ends the process at once.
+
+        Raises:
+            SetupError: the root cannot be worked on as things are set up; only at the start, later
+                the same is logged and tried again.
+        """
+        with self._signals():
+            try:
+                while not self._stopping:
+                    self._tick()
+            finally:
+                log.info("watch.stopping")
+                self._close()
+                self._wakeups.close()
+        log.info("watch.stopped")
+
+    def _tick(self) -> None:
+        try:
+            if self._flow is None and not self._open():
+                self._wait(_POLL_SECONDS[0])
+                return
+            assert self._flow is not None  # noqa: S101 - _open made it
+            if not self._is_same_root():
+                return
+            self._heal_watch()
+            if time.monotonic() >= self._next_scan:
+                self._scan(self._flow)
+            self._flow.step(self._hears_stop)
+            self._wait(self._pause(self._flow))
+        except OSError as error:
+            # The root itself fails (EIO, a stale mount): close, and begin anew when it can be opened.
+            log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=5)
+            self._close()
+            self._wait(_IDENTITY_SECONDS)
+
+    def _open(self) -> bool:
+        """Take the root in hand; False while it does not exist, or not yet again."""
+        identity = identity_of(self._given_root)
+        if identity is None:
+            if not self._told_waiting:
+                log.warning("watch.waiting", path=self._given_root, hint="it is waited for")
+            self._told_waiting = True
+            return False
+        self._told_waiting = False
+        try:
+            self._take(identity)
+        except (SetupError, OSError) as error:
+            self._close()
+            if not self._started:
+                raise error if isinstance(error, EmosieveError) else _as_setup(error) from error
+            log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=1)
+            return False
+        self._started = True
+        return True
+
+    def _take(self, identity: Identity) -> None:
+        root = os.path.realpath(self._given_root)
+        lock = IntakeLock(root)
+        lock.acquire()
+        self._lock = lock
+        self._preflight(root)
+        # Watch first, then list: what appears in between is seen by both, never by none.
+        self._wakeups.arm(root, self._settings.watch.mode)
+        flow = Flow(root, self._settings)
+        flow.open()
+        flow.scan()
+        self._flow, self._identity = flow, identity
+        self._next_scan = time.monotonic() + self._scan_seconds()
+        if "limit" in self._wakeups.reason:
+            log.warning("watch.degraded", reason=self._wakeups.reason)
+        log.info(
+            "watch.ready",
+            root=root,
+            mode=self._wakeups.mode,
+            why=self._wakeups.reason if self._wakeups.mode == "polling" else None,
+            standing=flow.settling.pending_count,
+            profile=self._settings.profile,
+        )
+
+    def _preflight(self, root: str) -> None:
+        for line in examine(root, self._settings):
+            words = f"{line.message}; {line.hint}" if line.hint else line.message
+            if line.level == "error":
+                raise SetupError(f"{line.subject}: {words}")
+            if line.level == "warning":
+                log.warning("check.warning", subject=line.subject, message=words)
+
+    def _is_same_root(self) -> bool:
+        """Notice a root that is gone, or another directory by now: all is closed, to be opened anew."""
+        if identity_of(self._given_root) == self._identity:
+            return True
+        log.warning("watch.root_changed", path=self._given_root)
+        self._close()
+        return False
+
+    def _heal_watch(self) -> None:
+        if self._wakeups.is_alive():
+            return
+        self._wakeups.arm(os.path.realpath(self._given_root), self._settings.watch.mode)
+        self._next_scan = 0.0
+        log.warning("watch.healed", mode=self._wakeups.mode, reason=self._wakeups.reason)
+
+    def _scan(self, flow: Flow) -> None:
+        new = flow.scan()
+        self._next_scan = time.monotonic() + self._scan_seconds()
+        if self._wakeups.mode == "native" and not self._hinted and flow.has_stood(new, _DEAF_SECONDS):
+            self._wakeups.poll("a listing found a task that no event had announced")
+            self._next_scan = 0.0
+            log.warning("watch.deaf", path=self._given_root, hint="polling from now on")
+        self._hinted = False
+
+    def _scan_seconds(self) -> float:
+        rescan = self._settings.watch.rescan_seconds
+        if self._wakeups.mode == "native":
+            return rescan
+        least, most = _POLL_SECONDS
+        return min(rescan, most, max(least, self._settings.settle.quiet_seconds))
+
+    def _pause(self, flow: Flow) -> float:
+        """Seconds until there is something to do without a hint."""
+        due = flow.due_in()
+        seconds = min(self._next_scan - time.monotonic(), _IDENTITY_SECONDS)
+        return max(0.0, seconds if due is None else min(seconds, due))
+
+    def _wait(self, seconds: float) -> None:
+        found = self._mailbox.wait(seconds)
+        if Wake.STOP in found:
+            self._stopping = True
+        if Wake.OVERFLOW in found:
+            log.warning("watch.overflow", path=self._given_root, hint="the root is listed anew")
+        if found & {Wake.LOOK, Wake.OVERFLOW}:
+            self._next_scan = 0.0
+            self._hinted = True
+        if Wake.RELOAD in found:
+            self._apply_new_settings()
+
+    def _hears_stop(self) -> bool:
+        """Whether a signal came, asked between two looks: judging stops at once."""
+        if not self._stopping and self._signalled:
+            self._stopping = True
+        return self._stopping
+
+    def _apply_new_settings(self) -> None:
+        try:
+            loaded = self._reload()
+        except SetupError as error:
+            log.error("settings.refused", cause=str(error), hint="the old settings stay in force")
+            return
+        new = loaded.settings
+        held = {key: getattr(self._settings, key) for key in _NEEDS_RESTART}
+        changed = [key for key in _NEEDS_RESTART if getattr(new, key) != held[key]]
+        if changed:
+            log.warning("settings.need_restart", settings=changed, hint="restart emosieve for these")
+        self._settings = new.model_copy(update=held)
+        configure_logs(self._settings.log)
+        if self._flow is not None:
+            self._flow.apply(self._settings)
+        log.info("settings.reloaded", profile=self._settings.profile)
+
+    def _close(self) -> None:
+        self._wakeups.disarm()
+        self._flow = None
+        self._identity = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask to stop and then regain their own meaning; SIGHUP asks to reload."""
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self._signalled = True
+            signal.signal(number, signal.SIG_DFL)
+            self._mailbox.post(Wake.STOP)
+
+        def reload(_number: int, _frame: FrameType | None) -> None:
+            self._mailbox.post(Wake.RELOAD)
+
+        before = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+            signal.SIGINT: signal.signal(signal.SIGINT, stop),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, reload),
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _as_setup(error: OSError) -> SetupError:
+    where = error.filename or "the root"
+    words = error.strerror or error
+    return SetupError(f"{where}: {words}; look at its owner and mode, and run emosieve check on the root")

@@ -1,0 +1,246 @@
+"""The flow of one root: listing, settling, judging, intake. The daemon feeds it for ever, a sweep once."""
+
+import errno
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from emosieve.errors import SetupError
+from emosieve.intake import Done, Intake, NotDone
+from emosieve.proposals import Proposal, adopt, decide, refuse
+from emosieve.record.decisions import LOG_NAME
+from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.report import REPORT_NAME
+from emosieve.record.statistics import Tally
+from emosieve.revision import REVIEWS_NAME
+from emosieve.settings import Settings
+from emosieve.text import escape
+from emosieve.watch.filesystem import file_system_of
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.settle import Clock, Malformed, NoResult, Outcome, Policy, Settled, Settling, Waiting
+
+BATCH: Final = 256
+"""Tasks to one commit: one fdatasync for all of them, and no long wait for a signal."""
+_LOOKS: Final = 1024
+"""Looks to one step, so that thousands of pending tasks do not keep the loop from its other duties."""
+_LONGEST_BLOCK_SECONDS: Final = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Counts:
+    """What one flow has done since it was made."""
+
+    tally: Tally = field(default_factory=Tally)
+    joined: int = 0
+    failed: int = 0
+
+
+class Flow:
+    """One root's flow.
+
+    Args:
+        root: an absolute path without symlinks, which exists.
+        settings: of this root.
+        dry_run: judge and say where tasks would go, but write nothing at all.
+        clock: wall and monotonic time.
+    """
+
+    def __init__(
+        self, root: str, settings: Settings, *, dry_run: bool = False, clock: Clock | None = None
+    ) -> None:
+        self.root = root
+        self.dry_run = dry_run
+        self.clock = clock or Clock()
+        self.intake = Intake(root, settings)
+        self.rules = settings.rule_set
+        self.counts = Counts()
+        is_local = file_system_of(root).is_local
+        filing = settings.filing
+        own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
+        reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
+        self.inbox = Inbox(root, settings.watch.task_glob, reserved, ask_lease=is_local)
+        self.settling = Settling(self.inbox, policy_of(settings, trust_ctime=is_local), self.clock)
+        self._told: set[str] = set()
+        self._blocked_until = 0.0
+        self._blocks = 0
+        self._blocked_by: str | None = None
+
+    def apply(self, settings: Settings) -> None:
+        """Take new settings of rules, settling, log and report."""
+        self.rules = settings.rule_set
+        self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
+        self.intake.apply(settings)
+
+    def open(self) -> None:
+        """Make the folders and finish what a run that died left owed.
+
+        Raises:
+            SetupError: a folder will not do.
+            OSError: the log cannot be read or written.
+        """
+        owed = self.intake.open()
+        if owed:
+            log.info("intake.owed", tasks=owed)
+
+    def scan(self) -> list[str]:
+        """List the root; gives the names that were not known.
+
+        Raises:
+            OSError: the root cannot be listed.
+        """
+        listing = self.inbox.list()
+        for name in listing.left_alone.keys() - self._told:
+            log.warning("task.left_alone", name=escape(name), reason=listing.left_alone[name])
+        self._told = set(listing.left_alone)
+        return self.settling.see(listing.tasks)
+
+    def has_stood(self, names: list[str], seconds: float) -> bool:
+        """Whether any of these tasks stood unchanged for that long, by its directory's own change time."""
+        for name in names:
+            with suppress(OSError):
+                if self.clock.wall() - self.inbox.directory_changed_ns(name) / 1e9 > seconds:
+                    return True
+        return False
+
+    def step(self, should_stop: Callable[[], bool] = lambda: False) -> list[Done | NotDone]:
+        """Look at what is due, up to one batch, and commit what is ready."""
+        if self.blocked_for() > 0:
+            return []
+        proposals: list[Proposal] = []
+        for looks, outcome in enumerate(self.settling.look(), start=1):
+            proposal = self._propose(outcome)
+            if proposal is not None:
+                proposals.append(proposal)
+            if len(proposals) >= BATCH or looks >= _LOOKS or should_stop():
+                break
+        return self._commit(proposals) if proposals else []
+
+    def due_in(self) -> float | None:
+        """Seconds until ``step`` has something to do; ``None`` when nothing is pending."""
+        due = self.settling.due_in()
+        return None if due is None else max(due, self.blocked_for())
+
+    def blocked_for(self) -> float:
+        """Seconds until filing is tried again after it failed as a whole; 0 when it works."""
+        return max(0.0, self._blocked_until - self.clock.monotonic())
+
+    def _propose(self, outcome: Outcome) -> Proposal | None:
+        match outcome:
+            case Settled():
+                return decide(outcome, self.rules)
+            case Waiting(reason="internal"):
+                log.error("internal.error", task=outcome.name, cause=outcome.message)
+                return None
+            case Malformed():
+                return refuse(outcome)
+            case NoResult():
+                return self._adopt(outcome)
+            case _:
+                return None
+
+    def _adopt(self, late: NoResult) -> Proposal | None:
+        name = late.survey.name
+        try:
+            proposal = adopt(late, self.intake.folders)
+        except OSError:
+            proposal = None
+        if proposal is None and not self.settling.is_told(name):
+            log.warning("task.overdue", task=name, hint="no result came; it stays where it is")
+        return proposal
+
+    def _commit(self, proposals: list[Proposal]) -> list[Done | NotDone]:
+        if self.dry_run:
+            done = self.intake.preview(proposals)
+            for one in done:
+                self._count(one)
+            return [*done]
+        try:
+            outcomes = self.intake.commit(proposals)
+        except (OSError, SetupError) as error:
+            self._block(error, proposals)
+            return []
+        self._unblock()
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                self._count(outcome)
+            else:
+                self._fail(outcome)
+        return outcomes
+
+    def _count(self, done: Done) -> None:
+        self.settling.forget(done.source)
+        event = done.event
+        match event["event"]:
+            case "decided":
+                self.counts.tally.count(event)
+                _log_decision(event, done.destination)
+            case "quarantined":
+                self.counts.tally.count(event)
+                log.warning("task.quarantined", task=event["task"], reason=event.get("reason"))
+            case "joined":
+                self.counts.joined += 1
+                log.info("task.joined", task=event["task"], destination=done.destination)
+            case _:
+                pass
+
+    def _fail(self, failure: NotDone) -> None:
+        if failure.gone:
+            self.settling.forget(failure.source)
+        else:
+            self.settling.defer(failure.source, "not_moved", failure.cause)
+        if failure.is_news:
+            self.counts.failed += 1
+            path = self.intake.folders.path(failure.source)
+            log.error("task.failed", task=failure.task, path=path, cause=failure.cause)
+
+    def _block(self, error: Exception, proposals: list[Proposal]) -> None:
+        """Nothing was logged or moved: the disk is full, read-only or gone. All of it is tried again."""
+        self._blocks += 1
+        seconds = min(_LONGEST_BLOCK_SECONDS, 2.0 ** min(self._blocks - 1, 6))
+        self._blocked_until = self.clock.monotonic() + seconds
+        cause = _words(error)
+        for proposal in proposals:
+            self.settling.defer(proposal.source, "blocked", cause)
+        if cause != self._blocked_by:
+            self._blocked_by = cause
+            log.error("watch.blocked", path=self.root, cause=cause, retry_seconds=seconds)
+
+    def _unblock(self) -> None:
+        if self._blocked_by is not None:
+            log.info("watch.unblocked", path=self.root)
+        self._blocked_by, self._blocks = None, 0
+
+
+def policy_of(settings: Settings, *, trust_ctime: bool) -> Policy:
+    """The settling policy of some settings."""
+    return Policy(
+        quiet_seconds=settings.settle.quiet_seconds,
+        give_up_seconds=settings.settle.give_up_seconds,
+        rescan_seconds=settings.watch.rescan_seconds,
+        require=settings.settle.require,
+        trust_ctime=trust_ctime,
+    )
+
+
+def _log_decision(event: Any, destination: str) -> None:
+    log.info(
+        "task.filed",
+        task=event["task"],
+        verdict=event["verdict"],
+        emotion=event.get("emotion"),
+        confidence=event.get("confidence"),
+        findings=[finding["rule"] for finding in event.get("findings", ())],
+        destination=destination,
+    )
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno:
+        name = errno.errorcode.get(error.errno, str(error.errno))
+        return escape(f"{name}: {error.strerror}: {error.filename or 'the decision log'}")
+    return escape(str(error))

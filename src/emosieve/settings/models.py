@@ -1,0 +1,271 @@
+"""Every setting, with its unit, range and default. Frozen, and unknown keys are refused at every level."""
+
+import os
+import zoneinfo
+from datetime import UTC, tzinfo
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from emosieve.judge.ruleset import Action, Limits, RuleSet
+
+ENV_PREFIX = "EMOSIEVE_"
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        msg = "a number is meant, not true or false"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic turns a ValueError into its own error
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Seconds = Annotated[Number, Field(gt=0, le=7 * 86400)]
+Bytes = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=4096)]
+
+
+class Section(BaseModel):
+    """One table of the settings file."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+class Watch(Section):
+    """How new tasks are noticed."""
+
+    mode: Literal["auto", "native", "polling"] = "auto"
+    """auto: events where the file system has them, else polling; native: events; polling: listings only"""
+    rescan_seconds: Seconds = 30.0
+    """seconds between listings of the root when no event comes"""
+    task_glob: str = "outputs_*"
+    """which directories under the root are tasks"""
+
+
+class Settle(Section):
+    """When a task is whole."""
+
+    quiet_seconds: Seconds = 2.0
+    """seconds for which nothing in the task may have changed"""
+    give_up_seconds: Seconds = 600.0
+    """seconds after the last change when waiting ends: a malformed result goes to quarantine"""
+    require: tuple[str, ...] = Field(default=("result.json",), min_length=1)
+    """files that must be there; result_frame.json satisfies result.json"""
+
+    @model_validator(mode="after")
+    def _give_up_after_quiet(self) -> Self:
+        if self.give_up_seconds <= self.quiet_seconds:
+            msg = f"settle.give_up_seconds must be more than settle.quiet_seconds ({self.quiet_seconds:g})"
+            raise ValueError(msg)
+        return self
+
+    @field_validator("require")
+    @classmethod
+    def _plain_names(cls, require: tuple[str, ...]) -> tuple[str, ...]:
+        for name in require:
+            if not name or "/" in name:
+                msg = f"{name!r} must be the plain name of a file"
+                raise ValueError(msg)
+        return require
+
+
+class Actions(Section):
+    """What a rule that fires does: reject makes the task low_quality, flag only marks it."""
+
+    low_confidence: Action = "reject"
+    """main confidence below rules.min_confidence"""
+    ambiguous: Action = "reject"
+    """the first two scores less than rules.min_gap apart"""
+    no_dominant_emotion: Action = "reject"
+    """every score below rules.min_top"""
+    scores_missing: Action = "reject"
+    """the result has no scores at all"""
+    scores_inconsistent: Action = "flag"
+    """main confidence or emotion contradict the scores"""
+    mixed_task: Action = "flag"
+    """the audio is newer than the result: two recognitions in one directory"""
+    audio_truncated: Action = "flag"
+    """the wav is shorter than its header says"""
+    embedding_truncated: Action = "flag"
+    """the npy is shorter than its header says"""
+    required_missing: Action = "flag"
+    """a file of settle.require never came"""
+    still_open: Action = "flag"
+    """a process still held a file open for writing"""
+
+
+class Rules(Section):
+    """The limits of the three rules, and what each rule does."""
+
+    min_confidence: Share = 0.6
+    """share 0-1; main confidence below it: low_confidence"""
+    min_gap: Share = 0.05
+    """share 0-1; first two scores less than this apart: ambiguous"""
+    min_top: Share = 0.3
+    """share 0-1; every score below it: no_dominant_emotion"""
+    actions: Actions = Actions()
+
+
+class Profile(Section):
+    """Numbers for one use; what a profile leaves out stays as it is."""
+
+    min_confidence: Share | None = None
+    """share 0-1"""
+    min_gap: Share | None = None
+    """share 0-1"""
+    min_top: Share | None = None
+    """share 0-1"""
+
+
+SHIPPED_PROFILES = {
+    "customer_service": Profile(min_confidence=0.7),
+    "psych_screening": Profile(min_confidence=0.5),
+    "social_robot": Profile(min_confidence=0.6),
+}
+DEFAULT_PROFILE = "default"
+"""The profile that is chosen when none is: it changes no number, unless a file defines it."""
+
+
+class Filing(Section):
+    """Where tasks go: single names under the root, or absolute paths elsewhere."""
+
+    normal: str = "normal"
+    """folder for normal tasks"""
+    low_quality: str = "low_quality"
+    """folder for low_quality tasks"""
+    quarantine: str = "quarantine"
+    """folder for tasks whose result can never be read"""
+
+    @field_validator("*")
+    @classmethod
+    def _name_or_absolute(cls, folder: str) -> str:
+        if os.path.isabs(folder):
+            if folder != os.path.normpath(folder):
+                msg = f"write {os.path.normpath(folder)!r} instead"
+                raise ValueError(msg)
+            return folder
+        if not folder or "/" in folder or folder.startswith(".") or not folder.isprintable():
+            msg = "write a single folder name under the root, or an absolute path elsewhere"
+            raise ValueError(msg)
+        if folder in RESERVED_NAMES:
+            msg = "this name is emosieve's own; write another"
+            raise ValueError(msg)
+        return folder
+
+    @model_validator(mode="after")
+    def _three_folders(self) -> Self:
+        folders = {"normal": self.normal, "low_quality": self.low_quality, "quarantine": self.quarantine}
+        seen: dict[str, str] = {}
+        for key, folder in folders.items():
+            if folder in seen:
+                msg = (
+                    f"filing.{seen[folder]} and filing.{key} are both {folder!r}; write two different folders"
+                )
+                raise ValueError(msg)
+            seen[folder] = key
+        return self
+
+
+RESERVED_NAMES = ("decisions.jsonl", "quality_report.txt", "reviews.jsonl")
+
+
+class Decisions(Section):
+    """The decision log."""
+
+    rotate_bytes: Bytes = 100_000_000
+    """bytes after which decisions.jsonl is rotated; rotated files are kept for ever"""
+    sync: Literal["batch", "always", "never"] = "batch"
+    """fdatasync once per batch, after every line, or never (then a power cut may cost decisions)"""
+
+
+class Report(Section):
+    """quality_report.txt."""
+
+    rotate_bytes: Bytes = 20_000_000
+    """bytes after which quality_report.txt is rotated"""
+    keep: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 0
+    """rotated reports to keep; 0 keeps all"""
+
+
+class Log(Section):
+    """emosieve's own log, to stderr."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """auto: console on a terminal, JSON otherwise"""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """least level shown"""
+
+
+class Settings(BaseSettings):
+    """All settings of one root. Made by ``load``, which also knows where each value came from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        title="emosieve settings",
+    )
+
+    root: str | None = None
+    """the WebUI's outputs folder; no default"""
+    profile: str = DEFAULT_PROFILE
+    """which profile's numbers to use"""
+    language: Literal["zh", "en"] = "zh"
+    """language of the report"""
+    timezone: str = "local"
+    """IANA name such as Asia/Shanghai, or local: offsets in the log, days in the report"""
+    watch: Watch = Watch()
+    settle: Settle = Settle()
+    rules: Rules = Rules()
+    profiles: dict[str, Profile] = SHIPPED_PROFILES
+    filing: Filing = Filing()
+    decisions: Decisions = Decisions()
+    report: Report = Report()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what ``load`` has merged: a profile ranks between sources, which none of these can do."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        if name != "local":
+            try:
+                zoneinfo.ZoneInfo(name)
+            except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+                msg = f"{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai"
+                raise ValueError(msg) from None
+        return name
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The time zone of the log; ``None`` is the machine's own, whatever its offset at the moment."""
+        if self.timezone == "local":
+            return None
+        return UTC if self.timezone == "UTC" else zoneinfo.ZoneInfo(self.timezone)
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The effective rules, the profile's numbers included."""
+        rules = self.rules
+        return RuleSet(
+            limits=Limits(rules.min_confidence, rules.min_gap, rules.min_top),
+            actions=rules.actions.model_dump(),
+            profile=self.profile,
+        )

@@ -1,0 +1,80 @@
+"""Words for people: escaping of outside strings, and the two languages of the report."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+Language = Literal["zh", "en"]
+
+TEXT_LIMIT = 200
+"""Characters kept of one outside string; a timestamp or label is never longer in earnest."""
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]",
+)
+
+
+def escape(text: str, limit: int = TEXT_LIMIT) -> str:
+    r"""Make a string from outside safe for log, report, terminal and page.
+
+    C0, DEL and C1 controls, line and paragraph separators, bidirectional marks
+    and lone surrogates become ``\uXXXX``; anything beyond ``limit`` characters
+    is cut off and marked with an ellipsis.
+    """
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def is_printable_name(name: str) -> bool:
+    """Whether a directory entry's name can be shown, logged and written as it stands."""
+    return name.isprintable()
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure of the report, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+_FINDING_WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
+    {
+        "zh": {
+            "low_confidence": "主情感置信度低 ({observed})",
+            "ambiguous": "情感倾向模糊 (Top1-Top2差距={observed})",
+            "no_dominant_emotion": "无显著情感 (最高分={observed})",
+            "scores_missing": "缺少情感得分",
+            "scores_inconsistent": "得分与主情感不一致 (相差{observed})",
+            "mixed_task": "疑似两次识别混在同一目录 (音频比结果新{observed}秒)",
+            "audio_truncated": "音频不完整 (缺{observed}字节)",
+            "embedding_truncated": "特征文件不完整 (缺{observed}字节)",
+            "required_missing": "缺少必需的文件 ({observed}个)",
+            "still_open": "文件仍被其他程序打开",
+        },
+        "en": {
+            "low_confidence": "low main confidence ({observed})",
+            "ambiguous": "ambiguous (top1-top2 gap={observed})",
+            "no_dominant_emotion": "no dominant emotion (highest={observed})",
+            "scores_missing": "no scores",
+            "scores_inconsistent": "scores and main emotion disagree (by {observed})",
+            "mixed_task": "two recognitions in one directory (audio {observed} s newer than the result)",
+            "audio_truncated": "audio cut short ({observed} bytes missing)",
+            "embedding_truncated": "embedding cut short ({observed} bytes missing)",
+            "required_missing": "required files missing ({observed})",
+            "still_open": "a file was still open for writing",
+        },
+    },
+)
+
+
+def finding_words(finding: Mapping[str, Any], language: Language) -> str:
+    """A finding as one phrase of the report, from its rule and observed value alone.
+
+    A rule that this version has no phrase for is shown by its logged message.
+    """
+    phrase = _FINDING_WORDS[language].get(finding["rule"])
+    if phrase is None:
+        return escape(str(finding.get("message") or finding["rule"]))
+    observed = finding.get("observed")
+    shown = number(observed) if isinstance(observed, float) else str(observed)
+    return phrase.format(observed=shown)

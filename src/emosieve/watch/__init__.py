@@ -1,0 +1,1 @@
+"""What stands under the root, and when it is whole."""

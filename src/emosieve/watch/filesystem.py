@@ -1,0 +1,87 @@
+"""What the file system under a folder can do: events, leases, honest change times."""
+
+import fcntl
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+LOCAL_TYPES = frozenset(
+    {"bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs"}
+    | {"tmpfs", "xfs", "zfs"},
+)
+"""Types on which every writer is on this machine, so that inotify, leases and change times tell all.
+
+Everything else (NFS, CIFS, 9p, FUSE, VirtualBox) may be written from behind the mount without an event.
+"""
+
+_F_SETSIG = 10  # Linux's number; the fcntl module does not name it
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """The mount that a path lies on."""
+
+    type: str
+    mount_point: str
+    read_only: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all of its writers are on this machine."""
+        return self.type in LOCAL_TYPES
+
+
+UNKNOWN = FileSystem("unknown", "/")
+
+
+def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> FileSystem:
+    """The file system a path lies on, from the kernel's mount table; ``unknown`` off Linux.
+
+    ``os.statvfs`` has no type, and only the mount table tells ``fuse.sshfs`` from ``fuse.bindfs``.
+    """
+    real = os.path.realpath(path)
+    found = UNKNOWN
+    try:
+        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as table:
+            lines = table.readlines()
+    except OSError:
+        return found
+    for line in lines:
+        fields, _, source = line.partition(" - ")
+        point = _unescape(fields.split()[4])
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        # Later lines are mounted over earlier ones, so an equally long match wins.
+        if inside and len(point) >= len(found.mount_point):
+            read_only = "ro" in fields.split()[5].split(",")
+            found = FileSystem(source.split()[0], point, read_only)
+    return found
+
+
+def _unescape(field: str) -> str:
+    for octal, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(octal, character)
+    return field
+
+
+def is_open_for_writing(descriptor: int) -> bool | None:
+    """Whether any process holds this file open for writing, a writable mmap included.
+
+    Asks for a read lease and gives it back at once. ``None`` where the kernel
+    does not tell: a file of another uid without CAP_LEASE, or a file system
+    without leases. Only meaningful on a local file system: NFSv4 says "busy"
+    whenever it has no delegation.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        # A writer that opens while we hold the lease makes the kernel signal us. The default signal,
+        # SIGIO, kills a process; SIGURG is ignored unless somebody asks for it.
+        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

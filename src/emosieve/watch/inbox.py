@@ -1,0 +1,270 @@
+"""The tasks that stand directly under the root: safe listing, signatures, and the reading of their files.
+
+Nothing here follows a symlink, opens a FIFO or a device, or reads past a size cap.
+"""
+
+import errno
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from emosieve.errors import BadResult
+from emosieve.judge.result import SIZE_LIMIT, Result, read_result
+from emosieve.text import is_printable_name
+from emosieve.watch.filesystem import is_open_for_writing
+from emosieve.watch.lengths import HEAD_BYTES, declared_length
+
+RESULT_NAMES = ("result.json", "result_frame.json")
+"""Names of the result file, the first one present wins."""
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
+_DEPTH_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """One file of a task; ``name`` is its path within the task."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a plain file: not a symlink, FIFO, socket or device."""
+        return stat.S_ISREG(self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at a task's directory saw, without opening a file.
+
+    Attributes:
+        directory: device and inode.
+        files: all that stands in it, by name; subdirectories stand for themselves and their files.
+        changed_ns: the newest ctime of the directory and all of it, in ns since the epoch.
+    """
+
+    name: str
+    directory: tuple[int, int]
+    files: tuple[FileStat, ...]
+    changed_ns: int
+    directory_changed_ns: int
+
+    @property
+    def signature(self) -> int:
+        """A number that changes when any name, size, mtime or inode does."""
+        return hash((self.directory, self.directory_changed_ns, self.files))
+
+    def find(self, name: str) -> FileStat | None:
+        """The file of that name."""
+        return next((file for file in self.files if file.name == name), None)
+
+    @property
+    def result_file(self) -> FileStat | None:
+        """The result file, under either of its names."""
+        return next((file for file in map(self.find, RESULT_NAMES) if file), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What reading a task's files showed.
+
+    Attributes:
+        result: the result, or why there is none that can be read; ``None`` without a result file.
+        digest: SHA-256 of the result file's bytes, 32 hex digits; ``None`` where they were not read.
+        short: name to bytes still missing, for every wav and npy shorter than its own header says.
+        open_files: names that some process holds open for writing.
+    """
+
+    result: Result | BadResult | None
+    digest: str | None
+    short: dict[str, int]
+    open_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One listing of the root: task names in order, and names that are left alone, with the reason."""
+
+    tasks: list[str]
+    left_alone: dict[str, str]
+
+
+class Inbox:
+    """The root, seen as the place where tasks appear.
+
+    Args:
+        root: an absolute path without symlinks.
+        task_glob: which directory names are tasks.
+        reserved: names under the root that are never tasks: the destinations and emosieve's own.
+        ask_lease: whether a read lease tells writers here (a local file system).
+    """
+
+    def __init__(self, root: str, task_glob: str, reserved: frozenset[str], *, ask_lease: bool) -> None:
+        self.root = root
+        self.matches = re.compile(fnmatch.translate(task_glob)).match
+        self._reserved = reserved
+        self._ask_lease = ask_lease
+
+    def list(self) -> Listing:
+        """Names only, sorted: the WebUI's names sort by time, so the oldest comes first.
+
+        Raises:
+            OSError: the root cannot be listed.
+        """
+        tasks: list[str] = []
+        left_alone: dict[str, str] = {}
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                name = entry.name
+                if not self.matches(name) or name in self._reserved:
+                    continue
+                if not is_printable_name(name):
+                    left_alone[name] = "its name is not printable UTF-8"
+                elif entry.is_dir(follow_symlinks=False):
+                    tasks.append(name)
+                elif entry.is_symlink():
+                    left_alone[name] = "it is a symlink"
+        tasks.sort()
+        return Listing(tasks, left_alone)
+
+    def directory_changed_ns(self, name: str) -> int:
+        """The directory's own ctime, by one stat: it moves when a file appears or goes.
+
+        Raises:
+            FileNotFoundError: the task is gone.
+        """
+        return os.lstat(f"{self.root}/{name}").st_ctime_ns
+
+    def survey(self, name: str) -> Survey:
+        """Look at a task without opening a file.
+
+        Raises:
+            FileNotFoundError: the task, or a part of it, is gone; look again.
+            OSError: it cannot be listed.
+        """
+        return survey_directory(f"{self.root}/{name}", name)
+
+    def read(self, survey: Survey) -> Contents:
+        """Open what a survey saw: parse the result, ask wav and npy for their length and all for writers.
+
+        Raises:
+            FileNotFoundError: a file went between the survey and now; look again.
+            OSError: a file cannot be read.
+        """
+        descriptor = os.open(f"{self.root}/{survey.name}", _READ_DIRECTORY)
+        try:
+            return self._read_files(descriptor, survey)
+        finally:
+            os.close(descriptor)
+
+    def _read_files(self, directory: int, survey: Survey) -> Contents:
+        result: Result | BadResult | None = None
+        digest = None
+        short: dict[str, int] = {}
+        open_files: list[str] = []
+        result_file = survey.result_file
+        for file in survey.files:
+            if not file.is_regular:
+                if file is result_file:
+                    result = BadResult(f"{file.name} is {_kind(file.mode)}, not a file")
+                continue
+            descriptor = _open_file(directory, file, must=file is result_file)
+            if descriptor is None:
+                continue
+            try:
+                if self._ask_lease and is_open_for_writing(descriptor):
+                    open_files.append(file.name)
+                if file is result_file:
+                    result, digest = _read_result(descriptor, file)
+                elif file.name.lower().endswith((".wav", ".npy")):
+                    length = declared_length(file.name, os.pread(descriptor, HEAD_BYTES, 0))
+                    if length is not None and file.size < length:
+                        short[file.name] = length - file.size
+            finally:
+                os.close(descriptor)
+        return Contents(result, digest, short, tuple(open_files))
+
+
+def survey_directory(path: str, name: str) -> Survey:
+    """Look at any task directory, filed or not, without opening a file.
+
+    Raises:
+        FileNotFoundError: it, or a part of it, is gone.
+        NotADirectoryError: it is not a directory (any more).
+    """
+    descriptor = os.open(path, _READ_DIRECTORY)
+    try:
+        status = os.fstat(descriptor)
+        files = tuple(sorted(_walk(descriptor, "", 0), key=lambda file: file.name))
+    finally:
+        os.close(descriptor)
+    changed = max([status.st_ctime_ns, *(file.ctime_ns for file in files)])
+    return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns)
+
+
+def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            yield FileStat(
+                prefix + entry.name,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+                status.st_ino,
+                status.st_mode,
+            )
+            if stat.S_ISDIR(status.st_mode) and depth < _DEPTH_LIMIT:
+                child = os.open(entry.name, _READ_DIRECTORY, dir_fd=directory)
+                try:
+                    yield from _walk(child, f"{prefix}{entry.name}/", depth + 1)
+                finally:
+                    os.close(child)
+
+
+def _open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
+    """Open one file of a task; only the result must be readable, for the others reading is a courtesy.
+
+    Files of subdirectories are never opened: O_NOFOLLOW guards the last component alone.
+    """
+    if "/" in file.name:
+        return None
+    try:
+        return os.open(file.name, _READ, dir_fd=directory)
+    except PermissionError:
+        if must:
+            raise
+        return None
+
+
+def _read_result(descriptor: int, file: FileStat) -> tuple[Result | BadResult, str | None]:
+    status = os.fstat(descriptor)
+    if (status.st_ino, status.st_size, status.st_mtime_ns) != (file.inode, file.size, file.mtime_ns):
+        raise FileNotFoundError(errno.ESTALE, "changed while it was read", file.name)
+    if file.size > SIZE_LIMIT:
+        return BadResult(
+            f"{file.name} is {file.size} bytes long; more than {SIZE_LIMIT} is not a result"
+        ), None
+    data = os.read(descriptor, file.size + 1)
+    if len(data) != file.size:
+        raise FileNotFoundError(errno.ESTALE, "changed while it was read", file.name)
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    try:
+        return read_result(data), digest
+    except BadResult as error:
+        return BadResult(f"{file.name} {error}"), digest
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFLNK: "a symlink", stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a directory"}
+    return kinds.get(stat.S_IFMT(mode), "a device or socket")

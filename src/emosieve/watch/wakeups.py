@@ -1,0 +1,205 @@
+"""Hints that something may have changed under the root. The only import of watchdog.
+
+An event here says "look", never what to do: the scan is the truth. So nothing is
+lost when events are: on an overflow, a dead emitter thread, a root that was
+deleted, renamed away, unmounted or mounted over, the next listing finds it all.
+
+What does not work, measured: ``observer.is_alive()`` stays true when the root
+is gone and recreated (its emitter is dead), and when it is renamed or unmounted
+(the watch follows the old inode, without an event). A recursive watch costs
+memory per task ever filed, and livelocks above some 4,000 directories. A
+directory's close event is missed in a quarter of all cases. Hence one
+non-recursive watch, and a stat of the root's identity at every tick.
+"""
+
+import errno
+import logging
+import os
+import queue
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from emosieve.watch.filesystem import file_system_of
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
+
+_LOGGER = "watchdog.observers"
+
+
+class Wake(Enum):
+    """Why the loop is woken."""
+
+    LOOK = "look"
+    OVERFLOW = "overflow"
+    STOP = "stop"
+    RELOAD = "reload"
+
+
+class Mailbox:
+    """Where the observer's thread and the signal handlers leave word for the loop.
+
+    A ``SimpleQueue``, because its ``put`` may be called by a signal handler at
+    any moment; an ``Event`` may deadlock there.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Wake] = queue.SimpleQueue()
+
+    def post(self, wake: Wake) -> None:
+        """Leave word; never blocks."""
+        self._queue.put(wake)
+
+    def wait(self, seconds: float | None) -> set[Wake]:
+        """All that was left, after waiting up to ``seconds`` for the first of it."""
+        found: set[Wake] = set()
+        try:
+            found.add(self._queue.get(timeout=seconds))
+            while True:
+                found.add(self._queue.get_nowait())
+        except queue.Empty:
+            return found
+
+
+class _Hint(FileSystemEventHandler):
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 - what it was does not matter
+        self._mailbox.post(Wake.LOOK)
+
+
+class _OverflowListener(logging.Handler):
+    """watchdog tells of an overflow in its log alone."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__(logging.WARNING)
+        self._mailbox = mailbox
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage():
+            self._mailbox.post(Wake.OVERFLOW)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """watchdog calls it an error when its own thread notices that it was stopped."""
+    return "thread is inactive" not in record.getMessage()
+
+
+logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
+
+Identity = tuple[int, int]
+
+
+def identity_of(root: str) -> Identity | None:
+    """Device and inode of the root; ``None`` while there is no such directory."""
+    try:
+        status = os.stat(root)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if os.path.isdir(root) else None
+
+
+def choose_mode(root: str, wanted: str) -> tuple[str, str]:
+    """Native or polling for this root, and why, in words.
+
+    Args:
+        root: the root, which exists.
+        wanted: the setting ``watch.mode``.
+    """
+    if wanted != "auto":
+        return wanted, f"watch.mode is {wanted}"
+    if sys.platform != "linux":
+        return "polling", f"events are not used on {sys.platform}"
+    file_system = file_system_of(root)
+    if file_system.is_local:
+        return "native", f"{file_system.type} gives events"
+    return "polling", f"{file_system.type} may be written without an event"
+
+
+class Wakeups:
+    """One watch on the root, kept alive: armed, checked at every tick, armed again when it died.
+
+    Attributes:
+        mode: ``native`` or ``polling``, as of the last arming.
+        reason: why, in words for the operator.
+    """
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._observer: BaseObserver | None = None
+        self._listener = _OverflowListener(mailbox)
+        logging.getLogger(_LOGGER).addHandler(self._listener)
+        self.mode = "polling"
+        self.reason = "not armed"
+
+    def arm(self, root: str, wanted: str) -> None:
+        """Watch this root from now on, in the mode that fits its file system.
+
+        Where the kernel refuses a watch, polling goes on instead and ``reason`` names the limit.
+        """
+        self.disarm()
+        self.mode, self.reason = choose_mode(root, wanted)
+        if self.mode == "polling":
+            return
+        try:
+            observer = Observer()
+            # An unpaired move out of the root delays later events by half a second inside watchdog;
+            # a quiet time follows every hint anyway, so that costs nothing.
+            observer.schedule(_Hint(self._mailbox), root, event_filter=[DirCreatedEvent, DirMovedEvent])
+            observer.start()
+        except OSError as error:
+            self.mode, self.reason = "polling", limit_words(error)
+            return
+        self._observer = observer
+
+    def poll(self, reason: str) -> None:
+        """Give events up until the next arming."""
+        self.disarm()
+        self.mode, self.reason = "polling", reason
+
+    def is_alive(self) -> bool:
+        """Whether the watch still works, as far as its threads tell; polling always does."""
+        if self.mode == "polling":
+            return True
+        observer = self._observer
+        return (
+            observer is not None
+            and observer.is_alive()
+            and bool(observer.emitters)
+            and all(emitter.is_alive() for emitter in observer.emitters)
+        )
+
+    def disarm(self) -> None:
+        """Stop watching; safe to call at any time."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            observer.join(timeout=5)
+
+    def close(self) -> None:
+        """Stop watching for good."""
+        self.disarm()
+        logging.getLogger(_LOGGER).removeHandler(self._listener)
+
+
+def limit_words(error: OSError) -> str:
+    """The inotify limit behind an error, with its present value, as the operator can change it."""
+    keys = {errno.EMFILE: "max_user_instances", errno.ENOSPC: "max_user_watches"}
+    key = keys.get(error.errno or 0)
+    if key is None:
+        return f"the kernel refused a watch: {error.strerror or error}"
+    return f"the limit fs.inotify.{key} = {inotify_limit(key)} is reached; raise it with sysctl"
+
+
+def inotify_limit(key: str) -> int | None:
+    """The value of a sysctl under fs.inotify, ``None`` off Linux."""
+    try:
+        with open(f"/proc/sys/fs/inotify/{key}", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
