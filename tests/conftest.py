@@ -1,0 +1,102 @@
+"""What tests of several rooms share: roots, tasks, clocks that move when told."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+
+from emosieve.watch.settle import Clock
+
+LONG_AGO = 1_700_000_000
+
+
+class FakeTime:
+    """Wall and monotonic time that a test moves by hand."""
+
+    def __init__(self, wall: float) -> None:
+        self.wall = wall
+        self.monotonic = 1000.0
+
+    def pass_(self, seconds: float) -> None:
+        """Let time go by on both clocks."""
+        self.wall += seconds
+        self.monotonic += seconds
+
+    @property
+    def clock(self) -> Clock:
+        """The clocks as the code takes them."""
+        return Clock(lambda: self.wall, lambda: self.monotonic)
+
+
+def result_bytes(confidence: float = 0.9, emotion: str = "happy", **more: Any) -> bytes:
+    """The WebUI's five keys, with the rest of the scores on neutral (or sad)."""
+    other = "neutral" if emotion != "neutral" else "sad"
+    scores = {emotion: confidence, other: round(1 - confidence, 6)}
+    document = {
+        "emotion": emotion,
+        "confidence": confidence,
+        "scores": scores,
+        "granularity": "utterance",
+        "timestamp": "2024-01-04 22:30:00",
+    }
+    return orjson.dumps(document | more)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty outputs folder."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    return folder
+
+
+MakeTask = Callable[..., Path]
+
+
+@pytest.fixture
+def make_task(root: Path) -> MakeTask:
+    """Make a whole task in the root; further files are given by name and content."""
+
+    def make(
+        name: str = "outputs_20240104_223000",
+        result: bytes | None = None,
+        *,
+        files: dict[str, bytes] | None = None,
+    ) -> Path:
+        task = root / name
+        task.mkdir()
+        for file, content in (files or {}).items():
+            (task / file).write_bytes(content)
+        (task / "result.json").write_bytes(result_bytes() if result is None else result)
+        return task
+
+    return make
+
+
+def read_log(root: Path) -> list[dict[str, Any]]:
+    """All events of a root's decision log, rotated files included."""
+    files = sorted(root.glob("decisions-*.jsonl")) + [root / "decisions.jsonl"]
+    return [orjson.loads(line) for file in files if file.exists() for line in file.read_bytes().splitlines()]
+
+
+def names_in(folder: Path) -> list[str]:
+    """Sorted names of a folder; empty when it is missing."""
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No EMOSIEVE_ variable of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("EMOSIEVE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log() -> None:
+    """structlog starts every test unconfigured."""
+    structlog.reset_defaults()
