@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from emosieve.record.locking import STATE_DIRECTORY, lock, open_lock
+from emosieve.record.locking import STATE_DIRECTORY, take_lock
 from emosieve.text import escape
 
 Event = dict[str, Any]
@@ -68,8 +68,6 @@ class DecisionLog:
         self.root = root
         self.rotate_bytes = rotate_bytes
         self.sync: Sync = sync
-        self.has_locks = True
-        """Whether the file system knew locks when the log was last locked."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -79,9 +77,8 @@ class DecisionLog:
             OSError: the lock file cannot be opened.
         """
         os.makedirs(f"{self.root}/{STATE_DIRECTORY}", exist_ok=True)
-        descriptor = open_lock(f"{self.root}/{LOG_LOCK}")
+        descriptor, _ = take_lock(f"{self.root}/{LOG_LOCK}", wait=True)
         try:
-            self.has_locks = lock(descriptor, wait=True)
             yield
         finally:
             os.close(descriptor)

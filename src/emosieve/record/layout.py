@@ -71,7 +71,7 @@ def title(language: Language) -> str:
 
 
 def entry(event: Mapping[str, Any], language: Language) -> str | None:
-    """The entry of one event; ``None`` for events that have none."""
+    """The entry of one event, the block of a sweep; ``None`` for events that have neither."""
     words = _WORDS[language]
     match event["event"]:
         case "decided":
@@ -80,6 +80,8 @@ def entry(event: Mapping[str, Any], language: Language) -> str | None:
             body = words["quarantined"].format(reason=escape(str(event.get("reason"))))
         case "restored" | "reclassified" as kind:
             body = words[kind].format(**{"from": event.get("from"), "to": event.get("to")})
+        case "swept":
+            return _sweep_block(event, language)
         case _:
             return None
     return f"[{event.get('task')}]\n{body}\n{ENTRY_END}\n"
@@ -113,7 +115,7 @@ def day_block(day: str, tally: Tally, language: Language) -> str:
     return _block(day, tally, language)
 
 
-def sweep_block(event: Mapping[str, Any], language: Language) -> str:
+def _sweep_block(event: Mapping[str, Any], language: Language) -> str:
     """The summary of one sweep, from its ``swept`` event."""
     period = _WORDS[language]["sweep"].format(
         started=_moment(event.get("started")),

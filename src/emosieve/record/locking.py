@@ -22,33 +22,34 @@ log = structlog.get_logger()
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
-def open_lock(path: str) -> int:
-    """Open, or create, a lock file; a symlink in its place is refused.
+def take_lock(path: str, *, wait: bool) -> tuple[int, bool]:
+    """Open, or create, a lock file and lock it exclusively; the lock goes with the process, however that ends.
 
-    Raises:
-        OSError: it cannot be opened.
-    """
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-
-
-def lock(descriptor: int, *, wait: bool) -> bool:
-    """Take an exclusive lock; it goes with the process, however that ends.
+    The descriptor is open for reading alone: one that is open for writing would
+    keep the file system from being remounted read-only.
 
     Returns:
-        False on a file system without locks: the caller goes on without, and says so.
+        the descriptor, and whether it is locked: on a file system without locks it is not.
 
     Raises:
         BlockingIOError: somebody else holds it, and ``wait`` is false.
+        OSError: it cannot be opened; a symlink in its place is refused.
     """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise
-    return True
+    operation = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    # NFS makes of flock a lock for which the file must be open for writing, and says so with EBADF.
+    for access in (os.O_RDONLY, os.O_RDWR):
+        descriptor = os.open(path, access | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            fcntl.flock(descriptor, operation)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return descriptor, False
+            os.close(descriptor)
+            if error.errno != errno.EBADF:
+                raise
+        else:
+            return descriptor, True
+    raise OSError(errno.EBADF, "cannot be locked", path)
 
 
 class IntakeLock:
@@ -66,23 +67,15 @@ class IntakeLock:
             OSError: the lock file cannot be opened.
         """
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        descriptor = open_lock(self._path)
         try:
-            if not lock(descriptor, wait=False):
-                log.warning("intake.no_locks", path=self._path, hint="start no second emosieve on this root")
+            self._descriptor, locked = take_lock(self._path, wait=False)
         except BlockingIOError:
-            holder = os.pread(descriptor, 4096, 0)
-            os.close(descriptor)
-            raise RootBusy(
-                f"{os.path.dirname(os.path.dirname(self._path))}: {_holder_words(holder)}"
-            ) from None
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-        with suppress(OSError):  # a full disk must not keep the daemon from starting
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, orjson.dumps(_myself()), 0)
+            root = os.path.dirname(os.path.dirname(self._path))
+            raise RootBusy(f"{root}: {_holder_words(self._path)}") from None
+        if not locked:
+            log.warning("intake.no_locks", path=self._path, hint="start no second emosieve on this root")
+        with suppress(OSError), open(self._path, "wb") as file:  # a full disk must not keep the daemon away
+            file.write(orjson.dumps(_myself()))
 
     def release(self) -> None:
         """Give the lock back; safe to call at any time."""
@@ -97,12 +90,13 @@ def _myself() -> dict[str, Any]:
     return {"host": host, "container": host if contained else None, "pid": os.getpid()}
 
 
-def _holder_words(holder: bytes) -> str:
+def _holder_words(path: str) -> str:
     try:
-        document = orjson.loads(holder)
+        with open(path, "rb") as file:
+            document = orjson.loads(file.read(4096))
         who = f"host {escape(str(document['host']))}, pid {int(document['pid'])}"
         if document["container"]:
             who += f", container {escape(str(document['container']))}"
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError):
         who = "its name is not written yet"
     return f"another emosieve takes in this root already ({who}); stop it first"

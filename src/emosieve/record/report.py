@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -198,11 +199,10 @@ class _Writer:
                 parts.append(layout.day_block(self._day, self._tally, language))
             self._day, self._tally = day, Tally()
         self._day = self._day or day
-        self._tally.count(event, day=self._day)
-        if event["event"] == "swept":
-            parts.append(layout.sweep_block(event, language))
-        else:
+        # A line that was edited by hand, or is of another version, has no entry; it must not stop the report.
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
             parts.append(layout.entry(event, language) or "")
+            self._tally.count(event, day=self._day)
         text = "".join(parts)
         if text:
             self._write(text.encode("utf-8", "backslashreplace"), event)

@@ -77,7 +77,9 @@ def load(
     try:
         settings = Settings(**merged)
     except ValidationError as error:
-        lines = [_problem_line(problem, origins) for problem in error.errors()]
+        lines = [
+            _problem_line(one, origins) for one in error.errors() if not _stands_in_profile(one, origins)
+        ]
         raise SetupError("\n".join(dict.fromkeys(lines))) from None
     if settings.profile not in {DEFAULT_PROFILE, *settings.profiles}:
         hint = _did_you_mean(settings.profile, [DEFAULT_PROFILE, *settings.profiles])
@@ -163,10 +165,12 @@ def _with_profile(layers: Sequence[Layer]) -> Iterator[Layer]:
     """The layers, lowest first, with the chosen profile's numbers just under the source that chose it."""
     profiles: dict[str, Any] = {}
     for layer in layers:
-        _merge(profiles, Layer("", {"profiles": layer.values.get("profiles", {})}), {})
+        table = layer.values.get("profiles")
+        if isinstance(table, dict):
+            _merge(profiles, Layer("", table), {})
     chooser = next((layer for layer in reversed(layers) if "profile" in layer.values), layers[0])
     name = chooser.values.get("profile", DEFAULT_PROFILE)
-    numbers = profiles["profiles"].get(name) if isinstance(name, str) else None
+    numbers = profiles.get(name) if isinstance(name, str) else None
     for layer in layers:
         if layer is chooser and isinstance(numbers, dict):
             yield Layer(f"profile {name}", {"rules": numbers})
@@ -186,7 +190,7 @@ def _refuse_unknown(layer: Layer) -> None:
     known = _known_keys(Settings)
     for key in _unknown_keys(Settings, layer.values):
         if key.startswith("profiles."):
-            known = [f"{key.rpartition('.')[0]}.{number}" for number in Profile.model_fields]
+            known = [f"profiles.{key.split('.')[1]}.{number}" for number in Profile.model_fields]
         raise SetupError(f"{layer.name}: {escape(key)} is not a setting{_did_you_mean(key, known)}")
 
 
@@ -232,9 +236,18 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def _stands_in_profile(problem: ErrorDetails, origins: Mapping[str, str]) -> bool:
+    """Whether a refused value came out of a profile, for whose own key the same is said already."""
+    return origins.get(_dotted(problem), "").startswith("profile ")
+
+
+def _dotted(problem: ErrorDetails) -> str:
+    return ".".join(str(part) for part in problem["loc"])
+
+
 def _problem_line(problem: ErrorDetails, origins: Mapping[str, str]) -> str:
     """One line for one refused value: which key, from where, and what to write instead."""
-    key = ".".join(str(part) for part in problem["loc"])
+    key = _dotted(problem)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and not _is_leaf(problem["input"]):
         return message
@@ -246,6 +259,8 @@ def _problem_line(problem: ErrorDetails, origins: Mapping[str, str]) -> str:
         message = f"this is a share between 0 and 1, not percent; write {float(value) / 100:g}"
     elif problem["type"] in {"model_type", "dict_type"}:
         message = f"is a table; write [{key}] and its keys below it"
+    elif problem["type"] == "tuple_type":
+        message = 'must be a list, as ["result.json"]'
     else:
         message = message.replace("Input should be", "must be")
     shown = escape(str(value))
@@ -258,7 +273,4 @@ def _is_leaf(value: Any) -> bool:
 
 def _is_percent(key: str, value: Any) -> bool:
     share = key.rpartition(".")[2] in Profile.model_fields
-    try:
-        return share and 1 < float(value) <= 100  # noqa: PLR2004 - per cent
-    except (TypeError, ValueError):
-        return False
+    return share and 1 < float(value) <= 100  # noqa: PLR2004 - per cent

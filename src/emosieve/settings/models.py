@@ -20,10 +20,11 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Seconds = Annotated[Number, Field(gt=0, le=7 * 86400)]
-Bytes = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=4096)]
+# The bounds stand next to the type: behind the validator JSON Schema would not know them.
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86400, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
+Bytes = Annotated[int, Field(ge=4096), BeforeValidator(_refuse_bool)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_refuse_bool)]
 
 
 class Section(BaseModel):
@@ -44,6 +45,14 @@ class Watch(Section):
     task_glob: str = "outputs_*"
     """which directories under the root are tasks"""
 
+    @field_validator("task_glob")
+    @classmethod
+    def _names_under_root(cls, glob: str) -> str:
+        if not glob or "/" in glob:
+            msg = "write a pattern for single directory names, as outputs_*"
+            raise ValueError(msg)
+        return glob
+
 
 class Settle(Section):
     """When a task is whole."""
@@ -52,7 +61,7 @@ class Settle(Section):
     """seconds for which nothing in the task may have changed"""
     give_up_seconds: Seconds = 600.0
     """seconds after the last change when waiting ends: a malformed result goes to quarantine"""
-    require: tuple[str, ...] = Field(default=("result.json",), min_length=1)
+    require: tuple[str, ...] = Field(default=("result.json",), json_schema_extra={"minItems": 1})
     """files that must be there; result_frame.json satisfies result.json"""
 
     @model_validator(mode="after")
@@ -65,8 +74,11 @@ class Settle(Section):
     @field_validator("require")
     @classmethod
     def _plain_names(cls, require: tuple[str, ...]) -> tuple[str, ...]:
+        if not require:
+            msg = 'name at least one file, as ["result.json"]'
+            raise ValueError(msg)
         for name in require:
-            if not name or "/" in name:
+            if name in {"", ".", ".."} or "/" in name:
                 msg = f"{name!r} must be the plain name of a file"
                 raise ValueError(msg)
         return require
@@ -186,7 +198,7 @@ class Report(Section):
 
     rotate_bytes: Bytes = 20_000_000
     """bytes after which quality_report.txt is rotated"""
-    keep: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 0
+    keep: Count = 0
     """rotated reports to keep; 0 keeps all"""
 
 
@@ -224,6 +236,7 @@ class Settings(BaseSettings):
     settle: Settle = Settle()
     rules: Rules = Rules()
     profiles: dict[str, Profile] = SHIPPED_PROFILES
+    """numbers by name; a profile of your own stands beside the shipped ones"""
     filing: Filing = Filing()
     decisions: Decisions = Decisions()
     report: Report = Report()
@@ -245,7 +258,7 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        if name != "local":
+        if name not in {"local", "UTC"}:  # UTC needs no time zone data, which small images lack
             try:
                 zoneinfo.ZoneInfo(name)
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -46,7 +46,7 @@ def _npy_length(head: bytes) -> int | None:
         header = ast.literal_eval(head[start : start + header_length].decode("latin-1").strip())
         item = _NPY_ITEM.fullmatch(header["descr"])
         shape = tuple(int(side) for side in header["shape"])
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError, RecursionError):
         return None
     if item is None:
         return None

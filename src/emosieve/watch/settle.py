@@ -151,14 +151,18 @@ def _is_wav(file: FileStat) -> bool:
 
 @dataclass(slots=True)
 class _Pending:
-    """What is remembered of one pending task between two looks."""
+    """What is remembered of one pending task between two looks; instants are monotonic.
+
+    ``since`` is when this signature was first seen, ``quiet_since`` when the task last changed, as of
+    the last look at a task that was quiet.
+    """
 
     signature: int
     since: float
     directory_changed_ns: int
     waiting: Waiting
     due: float
-    overdue_at: float = math.inf
+    quiet_since: float = math.inf
     failures: int = 0
     told: bool = False
 
@@ -275,29 +279,29 @@ class Settling:
 
     def _examine(self, name: str, pending: _Pending | None, now: float) -> Outcome:
         if pending and self._still_without_result(name, pending, now):
-            return self._wait(name, None, pending.waiting, now)
+            seconds = self._pause(now - pending.quiet_since)
+            return self._wait(name, None, replace(pending.waiting, seconds=seconds), now)
         survey = self.inbox.survey(name)
         age = self._age(survey, pending, now)
         if age < self.policy.quiet_seconds:
             seconds = self.policy.quiet_seconds - age
             return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds), now)
         outcome = assess(survey, self.inbox.read(survey), age, self.policy)
-        if isinstance(outcome, Lack):
-            waiting = Waiting(name, outcome.reason, outcome.message, self._pause(age))
-            self._wait(name, survey, waiting, now)
-            self._pending[name].overdue_at = now + self.policy.give_up_seconds - age
-            return waiting
-        if isinstance(outcome, NoResult):
-            self._wait(name, survey, Waiting(name, "overdue", "no result came", self._pause(age)), now)
-        return outcome
+        if isinstance(outcome, Settled | Malformed):
+            return outcome
+        lack = outcome if isinstance(outcome, Lack) else Lack("overdue", "no result came")
+        waiting = self._wait(name, survey, Waiting(name, lack.reason, lack.message, self._pause(age)), now)
+        self._pending[name].quiet_since = now - age
+        return waiting if lack is outcome else outcome
 
     def _still_without_result(self, name: str, pending: _Pending, now: float) -> bool:
         """Whether one stat is enough: no file came or went since a look that found no result."""
+        is_overdue = now - pending.quiet_since >= self.policy.give_up_seconds
         match pending.waiting.reason:
             case "overdue":
-                may_skip = True
+                may_skip = is_overdue
             case "no_result":
-                may_skip = pending.waiting.seconds > self.policy.quiet_seconds and now < pending.overdue_at
+                may_skip = pending.waiting.seconds > self.policy.quiet_seconds and not is_overdue
             case _:
                 may_skip = False
         return may_skip and pending.directory_changed_ns == self.inbox.directory_changed_ns(name)
@@ -305,7 +309,7 @@ class Settling:
     def _gone_or_changing(self, name: str, now: float) -> Outcome:
         try:
             self.inbox.directory_changed_ns(name)
-        except FileNotFoundError:
+        except OSError:  # whatever it is, the next listing finds the task if it stands
             self.forget(name)
             return Gone(name)
         seconds = self.policy.quiet_seconds
@@ -320,8 +324,8 @@ class Settling:
             return observed
         if self._stepped_at is not None:
             # The wall clock jumped: no change can be proven older than the jump, but for what was observed.
-            age = min(age, max(now - self._stepped_at, observed))
-        return age
+            age = min(age, now - self._stepped_at)
+        return max(age, observed)
 
     def _pause(self, age: float) -> float:
         """Seconds to the next look at a task that is quiet but not whole."""
@@ -329,10 +333,7 @@ class Settling:
         return min(self.policy.rescan_seconds, max(self.policy.quiet_seconds, slow))
 
     def _wait(self, name: str, survey: Survey | None, waiting: Waiting, now: float) -> Waiting:
-        self._remember(name, survey, waiting, now)
-        return waiting
-
-    def _remember(self, name: str, survey: Survey | None, waiting: Waiting, now: float) -> None:
+        """Remember a task until its next look, with what a look at all of its files saw."""
         pending = self._pending.get(name)
         due = now + waiting.seconds
         if pending is None:
@@ -344,6 +345,7 @@ class Settling:
         pending.waiting, pending.due = waiting, due
         self._known.add(name)
         heapq.heappush(self._heap, (due, name))
+        return waiting
 
     def _notice_clock_step(self) -> None:
         offset = self.clock.wall() - self.clock.monotonic()

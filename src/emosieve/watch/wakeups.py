@@ -147,15 +147,14 @@ class Wakeups:
         if self.mode == "polling":
             return
         try:
-            observer = Observer()
+            observer = self._observer = Observer()
             # An unpaired move out of the root delays later events by half a second inside watchdog;
             # a quiet time follows every hint anyway, so that costs nothing.
             observer.schedule(_Hint(self._mailbox), root, event_filter=[DirCreatedEvent, DirMovedEvent])
             observer.start()
         except OSError as error:
+            self.disarm()
             self.mode, self.reason = "polling", limit_words(error)
-            return
-        self._observer = observer
 
     def poll(self, reason: str) -> None:
         """Give events up until the next arming."""
@@ -178,8 +177,9 @@ class Wakeups:
         """Stop watching; safe to call at any time."""
         observer, self._observer = self._observer, None
         if observer is not None:
-            observer.stop()
-            observer.join(timeout=5)
+            observer.stop()  # one that failed to start has a descriptor and a thread to give back, too
+            if observer.is_alive():
+                observer.join(timeout=5)
 
     def close(self) -> None:
         """Stop watching for good."""

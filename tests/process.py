@@ -1,0 +1,95 @@
+"""The real program as a process: started, listened to, signalled and waited for."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+EMOSIEVE = [sys.executable, "-m", "emosieve"]
+PATIENCE = 30.0
+"""Seconds after which a process that says nothing is taken for hung; never a thing a test measures."""
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*EMOSIEVE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "COLUMNS": "80", **environment},
+    )
+
+
+def overrides(**settings: object) -> list[str]:
+    """``--set`` options; a double underscore stands for the dot."""
+    pairs = {key.replace("__", "."): value for key, value in settings.items()}
+    return [text for key, value in pairs.items() for text in ("--set", f"{key}={value}")]
+
+
+class Watch:
+    """A running ``emosieve watch``, whose log is read as events.
+
+    Args:
+        root: the root.
+        options: further command-line options.
+        settings: as for ``overrides``; the quiet time is short unless given.
+    """
+
+    def __init__(self, root: Path, *options: str, **settings: object) -> None:
+        chosen = {"settle__quiet_seconds": 0.2, "log__format": "json"} | settings
+        self.events: list[dict[str, Any]] = []
+        self._unread: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        command = [*EMOSIEVE, "watch", str(root), *options, *overrides(**chosen)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        assert self.process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            try:
+                event = json.loads(line)
+            except json.JSONDecodeError:
+                event = {"event": "raw", "line": line}
+            self.events.append(event)
+            self._unread.put(event)
+        self._unread.put(None)
+
+    def wait_for(self, name: str, **values: object) -> dict[str, Any]:
+        """The next event of this name with these values, after those that were waited for before."""
+        while True:
+            event = self._unread.get(timeout=PATIENCE)
+            if event is None:
+                message = f"{name} never came; the log was {self.events}"
+                raise AssertionError(message)
+            if event["event"] == name and values.items() <= event.items():
+                return event
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and give the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=PATIENCE)

@@ -1,0 +1,287 @@
+"""The decision log: appended whole, rotated, mended, and found again by position."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import names_in, read_log
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emosieve.record.decisions import START, DecisionLog, Position, event_time, parse_line, stamp_after
+
+
+def event(task: str = "outputs_1", **more: Any) -> dict[str, Any]:
+    """A decided event with a time."""
+    body = {"event": "decided", "time": "2024-01-04T22:30:00.000000+08:00", "task": task}
+    return body | {"destination": f"normal/{task}"} | more
+
+
+def append(log: DecisionLog, *events: dict[str, Any]) -> None:
+    """Append under the lock."""
+    with log.locked():
+        log.append(events)
+
+
+class TestAppend:
+    """Whole lines, or nothing."""
+
+    def test_one_json_object_a_line(self, root: Path) -> None:
+        """Each event is one line of UTF-8 JSON that reads back as it was."""
+        events = [event("outputs_1", note="快乐"), event("outputs_2")]
+        append(DecisionLog(str(root)), *events)
+
+        assert events == read_log(root)
+        assert "快乐".encode() in (root / "decisions.jsonl").read_bytes()
+
+    @pytest.mark.parametrize("sync", ["batch", "always", "never"])
+    def test_every_way_of_syncing_writes_the_same(self, root: Path, sync: Any) -> None:
+        """How lines are forced to the disk does not change them."""
+        append(DecisionLog(str(root), sync=sync), event("outputs_1"), event("outputs_2"))
+
+        assert ["outputs_1", "outputs_2"] == [one["task"] for one in read_log(root)]
+
+    def test_no_events_make_no_log(self, root: Path) -> None:
+        """Appending nothing leaves no file behind."""
+        append(DecisionLog(str(root)))
+
+        assert not (root / "decisions.jsonl").exists()
+
+    def test_a_torn_tail_is_cut_off_first(self, root: Path) -> None:
+        """A line that a crash left half written does not glue itself to the next one."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        with (root / "decisions.jsonl").open("ab") as file:
+            file.write(b'{"event":"decided","task":"outp')
+        append(log, event("outputs_2"))
+
+        assert ["outputs_1", "outputs_2"] == [one["task"] for one in read_log(root)]
+
+    def test_a_log_of_one_torn_line_is_emptied(self, root: Path) -> None:
+        """A torn first line, longer than one read, is cut off as well."""
+        (root / "decisions.jsonl").write_bytes(b"x" * 200_000)
+        append(DecisionLog(str(root)), event())
+
+        assert [event()] == read_log(root)
+
+    def test_a_failed_write_leaves_nothing_of_itself(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When the disk fills up in the middle of a batch, the part that was written is cut off again."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        real_write = os.write
+
+        def write(descriptor: int, data: Any) -> int:
+            if len(data) > 40:
+                return real_write(descriptor, bytes(data[:40]))
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "write", write)
+        with pytest.raises(OSError, match="No space"):
+            append(log, event("outputs_2"))
+        monkeypatch.undo()
+
+        assert [event("outputs_1")] == read_log(root)
+
+    def test_a_symlink_for_a_log_is_refused(self, root: Path, tmp_path: Path) -> None:
+        """The log is never written through a symlink."""
+        (root / "decisions.jsonl").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(OSError, match="Too many levels"):
+            append(DecisionLog(str(root)), event())
+
+        assert not (tmp_path / "elsewhere").exists()
+
+    @given(st.text())
+    def test_no_raw_control_reaches_the_log(self, text: str) -> None:
+        """Whatever text an event carries, its line is valid JSON without control or bidi characters."""
+        from emosieve.record.decisions import _line  # noqa: PLC0415 - the boundary itself
+
+        line = _line({"event": "decided", "task": text, "nested": [{text: text}]})
+
+        shown = line.decode()[:-1]
+        assert not set("\x00\x1b\x7f\x9b\u2028\u202e\u2066\n") & set(shown)
+        assert "decided" == orjson.loads(line)["event"]
+
+
+class TestRotation:
+    """By size, under the time of the last event."""
+
+    def test_a_full_log_is_rotated_before_the_next_append(self, root: Path) -> None:
+        """The rotated file is named by its last event's time in UTC, and nothing is lost."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        append(log, event("outputs_1", time="2024-01-04T22:30:00.000001+08:00"))
+        append(log, event("outputs_2"))
+
+        assert ["decisions-20240104T143000.000001Z.jsonl", "decisions.jsonl"] == log.files()
+        assert ["outputs_1", "outputs_2"] == [one["task"] for one in log.read()]
+
+    def test_rotated_names_sort_in_the_order_of_rotation(self, root: Path) -> None:
+        """A clock that went back does not put a later file before an earlier one."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        for number, time in enumerate(["2024-01-04T12:00:00+00:00", "2023-01-01T00:00:00+00:00"] * 2):
+            append(log, event(f"outputs_{number}", time=time))
+
+        assert [f"outputs_{number}" for number in range(4)] == [one["task"] for one in log.read()]
+
+    def test_a_torn_tail_is_cut_before_rotation(self, root: Path) -> None:
+        """A rotated file ends in a whole line."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        append(log, event("outputs_1"))
+        with (root / "decisions.jsonl").open("ab") as file:
+            file.write(b'{"ev')
+        append(log, event("outputs_2"))
+
+        assert b"}\n" == (root / log.files()[0]).read_bytes()[-2:]
+
+    def test_a_stamp_follows_every_earlier_one(self) -> None:
+        """The stamp is one microsecond after the newest earlier file when its own time is not later."""
+        stamp = stamp_after(
+            {"time": "2020-01-01T00:00:00+00:00"}, ["decisions-20240104T143000.000009Z.jsonl"]
+        )
+
+        assert "20240104T143000.000010Z" == stamp
+
+
+class TestPositions:
+    """A place in the log outlives rotation."""
+
+    def test_reading_goes_on_after_a_position(self, root: Path) -> None:
+        """Only the events after a position are read."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        position = log.end()
+        append(log, event("outputs_2"))
+
+        assert ["outputs_2"] == [one["task"] for one in log.read(position)]
+
+    def test_a_position_survives_rotation(self, root: Path) -> None:
+        """A position taken before a rotation is found in the rotated file."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        position = log.end()
+        append(log, event("outputs_2"))
+        log.rotate_bytes = 10
+        append(log, event("outputs_3"))
+
+        assert ["outputs_2", "outputs_3"] == [one["task"] for one in log.read(position)]
+        assert log.knows(position)
+
+    def test_the_end_of_a_log_just_rotated_is_in_the_rotated_file(self, root: Path) -> None:
+        """Without a current file the end is that of the newest rotated one."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        append(log, event("outputs_1", time="2024-01-04T22:30:00+00:00"))
+        (root / "decisions.jsonl").rename(root / "decisions-20240104T223000.000000Z.jsonl")
+
+        assert "decisions-20240104T223000.000000Z.jsonl" == log.end().file
+        assert [] == list(log.read(log.end()))
+
+    def test_a_lost_position_means_everything(self, root: Path) -> None:
+        """A position that points into no file of this log is not known, and all is read."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        lost = Position("decisions.jsonl", 7, "0" * 16)
+
+        assert not log.knows(lost)
+        assert ["outputs_1"] == [one["task"] for one in log.read(lost)]
+
+    def test_an_empty_log_ends_where_it_starts(self, root: Path) -> None:
+        """Before the first event the end is the start."""
+        assert START == DecisionLog(str(root)).end()
+
+    def test_a_torn_last_line_is_not_read(self, root: Path) -> None:
+        """A reader beside the writer sees whole lines only."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        end = log.end()
+        with (root / "decisions.jsonl").open("ab") as file:
+            file.write(orjson.dumps(event("outputs_2")))
+
+        assert ["outputs_1"] == [one["task"] for one in log.read()]
+        assert end == log.end()
+
+
+class TestLastAbout:
+    """The newest event about a place."""
+
+    def test_the_newest_one_is_found(self, root: Path) -> None:
+        """Of two events that put a task at one destination the later one is given."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        append(log, event("outputs_1", confidence=0.1))
+        append(log, event("outputs_2"))
+        append(log, event("outputs_1", confidence=0.2))
+
+        found = log.last_about("normal/outputs_1")
+
+        assert found is not None
+        assert 0.2 == found["confidence"]
+
+    def test_a_restored_task_is_found_by_where_it_went(self, root: Path) -> None:
+        """The ``to`` of a later event counts as well as a destination."""
+        log = DecisionLog(str(root))
+        append(
+            log,
+            event(),
+            {"event": "restored", "time": "", "from": "normal/outputs_1", "to": "low_quality/outputs_1"},
+        )
+
+        found = log.last_about("low_quality/outputs_1")
+
+        assert found is not None
+        assert "restored" == found["event"]
+
+    def test_a_diverted_task_is_found_with_its_decision(self, root: Path) -> None:
+        """What stands elsewhere than decided is found by where it stands, with the decision's numbers."""
+        log = DecisionLog(str(root))
+        diverted = {"event": "diverted", "from": "normal/outputs_1", "destination": "normal/outputs_1.2"}
+        append(log, event(confidence=0.7), diverted)
+
+        found = log.last_about("normal/outputs_1.2")
+
+        assert found is not None
+        assert (0.7, "normal/outputs_1.2") == (found["confidence"], found["destination"])
+
+    def test_a_longer_name_is_another_task(self, root: Path) -> None:
+        """A destination is compared whole, not by its beginning; a text that only mentions it does not count."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_10"), event("outputs_2", note='"destination":"normal/outputs_1"'))
+
+        assert log.last_about("normal/outputs_1") is None
+
+    def test_an_empty_log_knows_nothing(self, root: Path) -> None:
+        """A log file of no bytes is searched without complaint."""
+        (root / "decisions.jsonl").touch()
+
+        assert DecisionLog(str(root)).last_about("normal/outputs_1") is None
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"nonsense\n", b'{"event":1}\n', b'{"event":"decided"}'])
+def test_a_line_that_is_no_event_is_passed_over(line: bytes) -> None:
+    """Foreign, torn and empty lines are no events."""
+    assert parse_line(line) is None
+
+
+@pytest.mark.parametrize("time", [None, 3, "yesterday"])
+def test_an_event_without_a_time_is_of_the_epoch(time: object) -> None:
+    """A time that cannot be read does not stop a rotation."""
+    assert 0 == event_time({"time": time}).timestamp()
+
+
+def test_a_time_without_offset_is_utc() -> None:
+    """A naive time of a log edited by hand is read as UTC."""
+    assert "2024-01-04T00:00:00+00:00" == event_time({"time": "2024-01-04T00:00:00"}).isoformat()
+
+
+def test_nothing_stays_open(root: Path) -> None:
+    """After an append no file under the root is open, so the file system can be unmounted or made read-only."""
+    append(DecisionLog(str(root)), event())
+
+    links = [
+        os.readlink(f"/proc/self/fd/{number}")
+        for number in names_in(Path("/proc/self/fd"))
+        if os.path.lexists(f"/proc/self/fd/{number}")
+    ]
+    assert [] == [link for link in links if link.startswith(str(root))]

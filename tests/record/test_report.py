@@ -1,0 +1,278 @@
+"""The report as a projection: appended live, mended, and rebuilt to the same bytes."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import names_in
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from emosieve.record.checkpoint import Reported
+from emosieve.record.decisions import DecisionLog
+from emosieve.record.report import Report
+
+EVENTS = ("decided", "quarantined", "restored", "swept", "failed")
+
+
+def event(number: int = 0, kind: str = "decided", day: int = 4) -> dict[str, Any]:
+    """Any event of some day of January 2024."""
+    body: dict[str, Any] = {"event": kind, "time": f"2024-01-{day:02}T22:30:00.{number:06}+08:00"}
+    if kind == "swept":
+        return body | {"started": body["time"], "tally": {}}
+    body |= {
+        "task": f"outputs_{number}",
+        "verdict": "normal",
+        "emotion": "sad",
+        "confidence": 0.9,
+        "gap": 0.8,
+    }
+    return body | {
+        "reason": "is not JSON",
+        "from": "a/x",
+        "to": "b/x",
+        "was": "low_quality",
+        "decided": body["time"],
+    }
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    """All report files with their bytes."""
+    return {name: (root / name).read_bytes() for name in names_in(root) if name.startswith("quality_report")}
+
+
+class Projected:
+    """A log and its report, brought up to date after each append."""
+
+    def __init__(self, root: Path, report: Report | None = None) -> None:
+        self.log = DecisionLog(str(root))
+        self.report = report or Report(str(root), "en")
+        self.reported = Reported()
+
+    def take(self, *events: dict[str, Any]) -> None:
+        """Append and project."""
+        with self.log.locked():
+            self.log.append(events)
+            self.reported = self.report.project(self.log, self.reported)
+
+    def rebuild(self) -> None:
+        """Make the report anew."""
+        with self.log.locked():
+            self.reported = self.report.rebuild(self.log)
+
+
+class TestProjection:
+    """What stands in the report follows from the log alone."""
+
+    def test_entries_are_appended(self, root: Path) -> None:
+        """Each batch adds its entries behind the title and those before."""
+        projected = Projected(root)
+        projected.take(event(1))
+        projected.take(event(2))
+
+        text = (root / "quality_report.txt").read_text()
+        assert text.startswith("emosieve quality report\n")
+        assert 0 < text.index("[outputs_1]") < text.index("[outputs_2]")
+
+    def test_nothing_decided_makes_no_report(self, root: Path) -> None:
+        """Before the first event there is no file."""
+        Projected(root).take()
+
+        assert {} == files_of(root)
+
+    def test_a_block_stands_before_the_first_event_of_a_later_day(self, root: Path) -> None:
+        """The day's block comes when the next day begins, by the events' own dates."""
+        projected = Projected(root)
+        projected.take(event(1, day=4))
+        assert "Summary" not in (root / "quality_report.txt").read_text()
+        projected.take(event(2, day=6))
+
+        text = (root / "quality_report.txt").read_text()
+        assert text.index("[outputs_1]") < text.index("Summary (2024-01-04)") < text.index("[outputs_2]")
+
+    def test_a_clock_that_went_back_makes_no_second_block(self, root: Path) -> None:
+        """An event dated before its day counts to the day at hand."""
+        projected = Projected(root)
+        projected.take(event(1, day=4), event(2, day=3), event(3, day=5))
+
+        text = (root / "quality_report.txt").read_text()
+        assert 1 == text.count("Summary")
+        assert "Total tasks: 2\n" in text
+
+    def test_a_day_without_decisions_has_no_block(self, root: Path) -> None:
+        """A day on which something failed and nothing else is not summed up."""
+        projected = Projected(root)
+        projected.take(event(1, "failed", day=4), event(2, day=5))
+
+        assert "Summary" not in (root / "quality_report.txt").read_text()
+
+    def test_a_sweep_has_its_block_at_once(self, root: Path) -> None:
+        """The block of a sweep stands where the sweep ended."""
+        projected = Projected(root)
+        projected.take(event(1), event(2, "swept"))
+
+        assert "Summary (sweep" in (root / "quality_report.txt").read_text()
+
+
+class TestMending:
+    """A report that is not as it was left is made right."""
+
+    def test_what_a_dead_run_wrote_is_written_again_not_doubled(self, root: Path) -> None:
+        """Bytes beyond the checkpoint's size are replaced by the same projection."""
+        projected = Projected(root)
+        projected.take(event(1))
+        before = projected.reported
+        projected.take(event(2))
+        with (root / "quality_report.txt").open("ab") as file:
+            file.write(b"[outputs_3]\nhalf an ent")
+        projected.reported = before
+        projected.take()
+
+        text = (root / "quality_report.txt").read_text()
+        assert (1, 1, 0) == (text.count("[outputs_1]"), text.count("[outputs_2]"), text.count("outputs_3"))
+
+    @pytest.mark.parametrize("damage", ["missing", "shortened", "replaced"])
+    def test_a_damaged_report_is_rebuilt(self, root: Path, damage: str) -> None:
+        """A report that was deleted, cut or replaced comes back whole with the next batch."""
+        projected = Projected(root)
+        projected.take(event(1))
+        path = root / "quality_report.txt"
+        whole = path.read_bytes()
+        path.unlink()
+        if damage != "missing":
+            path.write_bytes(whole[:-40] if damage == "shortened" else whole + b"more")
+        projected.take(event(2))
+
+        text = path.read_text()
+        assert text.startswith(whole.decode())
+        assert 1 == text.count("[outputs_2]")
+
+    def test_another_language_rebuilds(self, root: Path) -> None:
+        """After the language is changed the whole report speaks it."""
+        projected = Projected(root)
+        projected.take(event(1))
+        projected.report.language = "zh"
+        projected.take(event(2))
+
+        text = (root / "quality_report.txt").read_text()
+        assert "Emotion" not in text
+        assert 2 == text.count("情感: sad")
+
+    @pytest.mark.parametrize("kind", ["file", "symlink", "directory"])
+    def test_a_foreign_report_is_set_aside(self, root: Path, kind: str) -> None:
+        """The article's report, or anything in its place, is kept under another name, never overwritten."""
+        path = root / "quality_report.txt"
+        (root / "quality_report-before-emosieve.txt").write_text("an older one")
+        if kind == "file":
+            path.write_text("语音情感识别质量报告\n")
+        elif kind == "symlink":
+            path.symlink_to("/etc/hostname")
+        else:
+            path.mkdir()
+        with capture_logs() as events:
+            Projected(root).take(event(1))
+
+        aside = root / "quality_report-before-emosieve.2.txt"
+        assert (kind == "symlink", kind == "directory") == (
+            aside.is_symlink(),
+            aside.is_dir() and kind != "symlink",
+        )
+        assert ["report.set_aside"] == [one["event"] for one in events]
+        assert path.read_text().startswith("emosieve quality report")
+        assert "an older one" == (root / "quality_report-before-emosieve.txt").read_text()
+
+    def test_a_report_without_its_log_is_set_aside(self, root: Path) -> None:
+        """When somebody takes the log away, the report is kept, and a new one begins."""
+        projected = Projected(root)
+        projected.take(event(1))
+        (root / "decisions.jsonl").unlink()
+        projected.take()
+        projected.take(event(2))
+
+        assert "[outputs_1]" in (root / "quality_report-before-emosieve.txt").read_text()
+        assert "[outputs_1]" not in (root / "quality_report.txt").read_text()
+
+    def test_a_rebuild_that_fails_leaves_the_old_report(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A full disk in the middle of a rebuild costs nothing but the try."""
+        projected = Projected(root)
+        projected.take(event(1))
+        before = files_of(root)
+
+        def refuse(*_arguments: object, **_more: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("emosieve.record.report._Writer.close", refuse)
+        with pytest.raises(OSError, match="No space"):
+            projected.rebuild()
+
+        assert before == files_of(root)
+        assert not (root / ".emosieve" / "rebuild").exists()
+
+
+class TestRotation:
+    """By size, the same way live and rebuilt."""
+
+    def test_a_full_report_is_rotated_under_its_last_events_time(self, root: Path) -> None:
+        """Each file has the title, and the rotated one the UTC time of its last event."""
+        projected = Projected(root, Report(str(root), "en", rotate_bytes=250))
+        for number in range(3):
+            projected.take(event(number))
+
+        files = files_of(root)
+        assert ["quality_report-20240104T143000.000001Z.txt", "quality_report.txt"] == list(files)
+        assert all(content.startswith(b"emosieve quality report\n") for content in files.values())
+
+    def test_only_so_many_are_kept(self, root: Path) -> None:
+        """With ``keep`` the oldest rotated files go."""
+        projected = Projected(root, Report(str(root), "en", rotate_bytes=100, keep=2))
+        for number in range(8):
+            projected.take(event(number))
+
+        rotated = [name for name in files_of(root) if name != "quality_report.txt"]
+        assert 2 == len(rotated)
+        assert "[outputs_6]" in (root / rotated[-1]).read_text()
+
+    def test_a_crash_after_a_rotation_is_mended(self, root: Path) -> None:
+        """When a run dies between rotating and its checkpoint, the files come out as if it had not."""
+        projected = Projected(root, Report(str(root), "en", rotate_bytes=300))
+        projected.take(event(1), event(2))
+        before = projected.reported
+        projected.take(*[event(number) for number in range(3, 9)])
+        whole = files_of(root)
+        projected.reported = before
+        projected.take()
+
+        assert whole == files_of(root)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 9)), max_size=4), max_size=6),
+    st.sampled_from([150, 400, 10_000]),
+    st.sampled_from([0, 1, 2]),
+)
+def test_a_rebuild_gives_the_same_bytes(
+    tmp_path_factory: pytest.TempPathFactory,
+    batches: list[list[tuple[str, int]]],
+    rotate_bytes: int,
+    keep: int,
+) -> None:
+    """Whatever happened, in whatever batches, rebuilding from the log gives the very files of the live run."""
+    root = tmp_path_factory.mktemp("outputs")
+    projected = Projected(root, Report(str(root), "zh", rotate_bytes=rotate_bytes, keep=keep))
+    number = 0
+    for batch in batches:
+        number += len(batch)
+        projected.take(*[event(number + offset, kind, day) for offset, (kind, day) in enumerate(batch)])
+    live = files_of(root)
+    before = projected.reported
+    projected.rebuild()
+
+    assert live == files_of(root)
+    assert (before.size, before.position) == (projected.reported.size, projected.reported.position)
+    assert not os.path.lexists(root / ".emosieve" / "rebuild")

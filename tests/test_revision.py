@@ -1,0 +1,170 @@
+"""What is changed after the fact, by a person or by today's rules."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeTask, names_in, read_log, result_bytes
+
+from emosieve.errors import SetupError
+from emosieve.intake import Done, Intake
+from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.revision import in_batches, reclassify, restore, root_of
+from emosieve.service.flow import Flow
+from emosieve.settings import Settings
+
+STRICT = RuleSet(Limits(min_confidence=0.8))
+
+
+@pytest.fixture
+def filed(root: Path, make_task: MakeTask) -> Intake:
+    """One normal task of confidence 0.7, one of low quality of 0.4, one in quarantine."""
+    make_task("outputs_1", result_bytes(0.7))
+    make_task("outputs_2", result_bytes(0.4))
+    make_task("outputs_3", b"{half")
+    settings = Settings.model_validate(
+        {"language": "en", "settle": {"quiet_seconds": 0.001, "give_up_seconds": 0.002}},
+    )
+    flow = Flow(str(root), settings)
+    flow.open()
+    flow.scan()
+    while flow.settling.pending_count:
+        flow.step()
+    return flow.intake
+
+
+class TestRestore:
+    """A person knows better."""
+
+    def test_a_low_quality_task_becomes_normal(self, root: Path, filed: Intake) -> None:
+        """It goes to the other side, with an event that says from, to, and what was decided."""
+        (done,) = restore(filed, [str(root / "low_quality" / "outputs_2")])
+
+        assert isinstance(done, Done)
+        assert (["outputs_1", "outputs_2"], []) == (names_in(root / "normal"), names_in(root / "low_quality"))
+        event = read_log(root)[-1]
+        assert ("restored", "outputs_2") == (event["event"], event["task"])
+        assert ("low_quality/outputs_2", "normal/outputs_2") == (event["from"], event["to"])
+        assert ("low_quality", "normal", 0.4) == (event["was"], event["verdict"], event["confidence"])
+        assert read_log(root)[1]["time"] == event["decided"]
+
+    def test_a_quarantined_task_goes_back_to_the_inbox(self, root: Path, filed: Intake) -> None:
+        """It stands under the root again, to be judged anew."""
+        restore(filed, [str(root / "quarantine" / "outputs_3")])
+
+        assert ["result.json"] == names_in(root / "outputs_3")
+        assert (None, "outputs_3") == (read_log(root)[-1]["verdict"], read_log(root)[-1]["to"])
+
+    def test_twice_restored_is_where_it_was(self, root: Path, filed: Intake) -> None:
+        """A second restore takes the first one back, and keeps the time of the decision."""
+        restore(filed, [str(root / "low_quality" / "outputs_2")])
+        restore(filed, [str(root / "normal" / "outputs_2")])
+
+        assert ["outputs_2"] == names_in(root / "low_quality")
+        assert read_log(root)[-2]["decided"] == read_log(root)[-1]["decided"]
+
+    @pytest.mark.parametrize(
+        ("path", "words"),
+        [
+            ("outputs_9", "is not a filed task"),
+            ("normal/outputs_9", "no such task"),
+            ("normal", "is not a filed"),
+        ],
+    )
+    def test_what_is_not_filed_is_refused(self, root: Path, filed: Intake, path: str, words: str) -> None:
+        """A path that is no filed task moves nothing, not even the others named with it."""
+        with pytest.raises(SetupError, match=words):
+            restore(filed, [str(root / "low_quality" / "outputs_2"), str(root / path)])
+
+        assert ["outputs_2"] == names_in(root / "low_quality")
+
+    def test_a_file_in_a_folder_is_no_task(self, root: Path, filed: Intake) -> None:
+        """Something that is not a directory is refused with a reason."""
+        (root / "normal" / "note.txt").touch()
+        with pytest.raises(SetupError, match="cannot be looked at"):
+            restore(filed, [str(root / "normal" / "note.txt")])
+
+    def test_an_unlogged_task_can_be_restored(self, root: Path, filed: Intake) -> None:
+        """A task that the article's script filed changes sides as well; its numbers are not known."""
+        (root / "low_quality" / "outputs_old").mkdir()
+        restore(filed, [str(root / "low_quality" / "outputs_old")])
+
+        assert "outputs_old" in names_in(root / "normal")
+        assert read_log(root)[-1]["confidence"] is None
+
+
+class TestReclassify:
+    """Today's rules over what is filed."""
+
+    def test_only_what_changes_sides_is_given(self, root: Path, filed: Intake) -> None:
+        """A task on which today's rules decide as before is left alone."""
+        (change,) = reclassify(filed, STRICT)
+        filed.commit([change.proposal])
+
+        assert ([], ["outputs_1", "outputs_2"]) == (names_in(root / "normal"), names_in(root / "low_quality"))
+        event = read_log(root)[-1]
+        assert ("reclassified", "normal", "low_quality") == (event["event"], event["was"], event["verdict"])
+        assert ("normal/outputs_1", "low_quality/outputs_1") == (event["from"], event["to"])
+        assert [0.8] == [finding["limit"] for finding in event["findings"]]
+
+    def test_the_same_rules_change_nothing(self, filed: Intake) -> None:
+        """Under the rules by which it was filed everything stays."""
+        assert [] == list(reclassify(filed, RuleSet()))
+
+    def test_what_a_person_restored_stays(self, root: Path, filed: Intake) -> None:
+        """A restored task is left alone unless asked."""
+        restore(filed, [str(root / "low_quality" / "outputs_2")])
+
+        assert ["restored"] == [one.left_alone for one in reclassify(filed, RuleSet())]
+        assert [None] == [one.left_alone for one in reclassify(filed, RuleSet(), by_hand=True)]
+
+    def test_what_a_person_reviewed_stays(self, root: Path, filed: Intake) -> None:
+        """A reviewed task is left alone unless asked; reviews that cannot be read are none."""
+        (root / "reviews.jsonl").write_text('{"task":"outputs_1","keep":true}\n\n[]\n')
+        assert ["reviewed"] == [one.left_alone for one in reclassify(filed, STRICT)]
+        (root / "reviews.jsonl").write_text("{half\n")
+
+        assert [None] == [one.left_alone for one in reclassify(filed, STRICT)]
+
+    def test_unlogged_tasks_are_taken_on_request(self, root: Path, filed: Intake) -> None:
+        """A task without an event is left alone unless asked."""
+        old = root / "normal" / "outputs_old"
+        old.mkdir()
+        (old / "result.json").write_bytes(result_bytes(0.1))
+
+        assert ["unlogged"] == [one.left_alone for one in reclassify(filed, RuleSet())]
+        assert [None] == [one.left_alone for one in reclassify(filed, RuleSet(), unlogged=True)]
+
+    def test_a_diverted_task_is_known_by_where_it_stands(self, root: Path, filed: Intake) -> None:
+        """What went elsewhere than decided is not taken for unlogged."""
+        (root / "normal" / "outputs_1").rename(root / "normal" / "outputs_1.2")
+        with filed.log.locked():
+            moved: dict[str, Any] = {"event": "diverted", "task": "outputs_1", "time": ""}
+            filed.log.append([moved | {"from": "normal/outputs_1", "destination": "normal/outputs_1.2"}])
+
+        assert [None] == [one.left_alone for one in reclassify(filed, STRICT)]
+
+    def test_what_cannot_be_judged_is_passed_over(self, root: Path, filed: Intake) -> None:
+        """A filed task without a readable result, or without read permission, stays where it is."""
+        (root / "normal" / "outputs_1" / "result.json").write_text("{half")
+        (root / "low_quality" / "outputs_2" / "result.json").unlink()
+
+        assert [] == list(reclassify(filed, STRICT))
+
+    def test_a_missing_folder_is_an_empty_one(self, root: Path) -> None:
+        """Before anything is filed there is nothing to reclassify."""
+        assert [] == list(reclassify(Intake(str(root), Settings()), STRICT))
+
+
+def test_a_root_is_the_nearest_parent_with_a_log(root: Path, filed: Intake) -> None:
+    """A task's root is found from its path alone."""
+    assert str(root) == root_of(str(root / "normal" / "outputs_1"))
+    assert filed.root == root_of(str(root / "anything"))
+    assert root_of("/proc/self/status") is None
+
+
+def test_batches_are_bounded(filed: Intake) -> None:
+    """However many change sides, the lock is held for so many at a time."""
+    (change,) = reclassify(filed, STRICT)
+
+    assert [256, 44] == [len(batch) for batch in in_batches([change.proposal] * 300)]

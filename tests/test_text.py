@@ -1,0 +1,132 @@
+"""Escaping of outside strings, and the words of findings."""
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emosieve.judge.ruleset import DEFAULT_ACTIONS
+from emosieve.text import TEXT_LIMIT, Language, escape, finding_words, is_printable_name, number
+
+UNSAFE = [
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0x061C,
+    0x200E,
+    0x200F,
+    0x2028,
+    0x2029,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    0xD800,
+    0xDBFF,
+    0xDC80,
+    0xDFFF,
+]
+
+
+@pytest.mark.parametrize("code", UNSAFE, ids=hex)
+def test_a_dangerous_character_is_escaped(code: int) -> None:
+    """C0, DEL, C1, U+2028/9, bidirectional marks and lone surrogates become visible text."""
+    assert f"a\\u{code:04x}b" == escape(f"a{chr(code)}b")
+
+
+@pytest.mark.parametrize("text", ["", "plain", "开心/happy", "😊 85.3%", "a b", "é", "\\u001b", "\u00a0"])
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    """Chinese, emoji, accents, backslashes and spaces are nobody's danger."""
+    assert text == escape(text)
+
+
+def test_a_long_text_is_cut_and_marked() -> None:
+    """Beyond the limit a text ends in an ellipsis; at the limit it is whole."""
+    assert [escape("x" * TEXT_LIMIT), escape("x" * (TEXT_LIMIT + 1))] == ["x" * 200, "x" * 200 + "…"]
+
+
+def test_the_limit_can_be_given() -> None:
+    """Another limit cuts at another length."""
+    assert escape("abcdef", 3) == "abc…"
+
+
+@given(st.text(max_size=400) | st.text(st.sampled_from([chr(code) for code in UNSAFE]), max_size=400))
+@settings(deadline=None)
+def test_escaped_text_can_be_shown_anywhere(text: str) -> None:
+    """Whatever the text, its escaped form has no dangerous character, encodes, and is escaped only once."""
+    shown = escape(text, 1000)
+    assert not {ord(one) for one in shown} & set(UNSAFE)
+    assert shown == shown.encode().decode()
+    assert shown == escape(shown, 10_000)
+
+
+@pytest.mark.parametrize("name", ["outputs_20240104_223000", "outputs_测试", "a b", "outputs_😊"])
+def test_an_ordinary_name_is_printable(name: str) -> None:
+    """Names in any script can be shown as they stand."""
+    assert is_printable_name(name)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1bb", "a\u202eb", "a\u2028b", "a\udcffb", "a\x85b"])
+def test_a_name_with_a_dangerous_character_is_not_printable(name: str) -> None:
+    """A control, a bidirectional mark or a byte that is not UTF-8 makes a name unprintable."""
+    assert not is_printable_name(name)
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_a_printable_name_needs_no_escaping(name: str) -> None:
+    """Whatever passes as printable is the same after escaping."""
+    assert not is_printable_name(name) or name == escape(name, 10_000)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.41, "0.410"), (0.0, "0.000"), (1, "1.000"), (None, "-")])
+def test_a_figure_has_three_digits(value: float | None, expected: str) -> None:
+    """Figures of the report have three digits, and a dash stands for none."""
+    assert expected == number(value)
+
+
+def test_a_figure_can_have_other_digits() -> None:
+    """The number of digits can be chosen."""
+    assert number(12.345, 1) == "12.3"
+
+
+def finding(rule: str, observed: float | None = None, **more: Any) -> dict[str, Any]:
+    """A finding as the decision log has it."""
+    return {"rule": rule, "observed": observed, **more}
+
+
+@pytest.mark.parametrize(
+    ("rule", "observed", "chinese", "english"),
+    [
+        ("low_confidence", 0.41, "主情感置信度低 (0.410)", "low main confidence (0.410)"),
+        ("ambiguous", 0.03, "情感倾向模糊 (Top1-Top2差距=0.030)", "ambiguous (top1-top2 gap=0.030)"),
+        ("no_dominant_emotion", 0.28, "无显著情感 (最高分=0.280)", "no dominant emotion (highest=0.280)"),
+        ("scores_missing", None, "缺少情感得分", "no scores"),
+        ("audio_truncated", 1024, "音频不完整 (缺1024字节)", "audio cut short (1024 bytes missing)"),
+        (
+            "mixed_task",
+            1.5,
+            "疑似两次识别混在同一目录 (音频比结果新1.500秒)",
+            "two recognitions in one directory (audio 1.500 s newer than the result)",
+        ),
+    ],
+)
+def test_a_finding_is_one_phrase(rule: str, observed: float | None, chinese: str, english: str) -> None:
+    """A rule and what it observed make the report's phrase in either language."""
+    words = [finding_words(finding(rule, observed), language) for language in get_args(Language)]
+    assert [chinese, english] == words
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("rule", DEFAULT_ACTIONS)
+def test_every_rule_has_a_phrase(rule: str, language: Language) -> None:
+    """No rule that can fire is shown by its log message for want of words."""
+    assert finding_words(finding(rule, 7, message="logged"), language) != "logged"
+
+
+def test_a_rule_without_a_phrase_shows_its_message() -> None:
+    """A rule that this version does not know is shown by the message in the log, escaped."""
+    assert finding_words(finding("later", 1, message="too \x1b loud"), "zh") == "too \\u001b loud"
+
+
+def test_a_rule_without_phrase_or_message_shows_its_name() -> None:
+    """A finding with nothing to say is shown by its rule."""
+    assert finding_words(finding("later"), "en") == "later"
