@@ -1,0 +1,255 @@
+"""The flow: what one step does, and what it does when it cannot."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
+from structlog.testing import capture_logs
+
+from emosieve.intake import Done, Intake, NotDone
+from emosieve.record.decisions import DecisionLog
+from emosieve.service import flow as flow_module
+from emosieve.service.flow import Flow
+from emosieve.settings import Settings
+
+
+@pytest.fixture
+def time(make_task: MakeTask) -> FakeTime:
+    """A clock far enough in the future for everything on the disk to be quiet."""
+    del make_task
+    import time as real  # noqa: PLC0415 - the name is the fixture's
+
+    return FakeTime(real.time() + 60)
+
+
+def flow_of(root: Path, time: FakeTime, **settings: Any) -> Flow:
+    """An opened flow that has listed its root."""
+    flow = Flow(str(root), Settings(**settings), clock=time.clock)
+    flow.open()
+    flow.scan()
+    return flow
+
+
+def test_a_step_files_a_bounded_batch(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many tasks stand, one commit holds so many, oldest first."""
+    monkeypatch.setattr(flow_module, "BATCH", 2)
+    for number in range(5):
+        make_task(f"outputs_{number}")
+    flow = flow_of(root, time)
+
+    assert [2, 2, 1, 0] == [len(flow.step()) for _ in range(4)]
+    assert [f"outputs_{number}" for number in range(5)] == [event["task"] for event in read_log(root)]
+    assert flow.due_in() is None
+
+
+def test_a_stop_is_heard_between_two_looks(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """Judging stops at once; what was judged by then is filed."""
+    for number in range(5):
+        make_task(f"outputs_{number}")
+
+    assert 1 == len(flow_of(root, time).step(lambda: True))
+
+
+def test_looks_are_bounded_as_well(
+    root: Path,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many pending tasks that are due do not keep the loop from its other duties."""
+    monkeypatch.setattr(flow_module, "_LOOKS", 2)
+    for number in range(3):
+        (root / f"outputs_{number}").mkdir()
+    flow = flow_of(root, time)
+    flow.step()
+
+    assert 2 == len(flow.settling.waiting)
+    assert 0.0 == flow.due_in()
+
+
+def test_a_log_that_cannot_be_written_blocks_all_and_is_told_once(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing moves, the wait grows, one line says why; when there is room all is filed once."""
+    make_task()
+    flow = flow_of(root, time)
+    waits = []
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "decisions.jsonl")
+
+    with capture_logs() as events:
+        monkeypatch.setattr(DecisionLog, "append", refuse)
+        for _ in range(3):
+            flow.step()
+            waits.append(flow.blocked_for())
+            assert [] == flow.step()
+            time.pass_(120)
+        monkeypatch.undo()
+        flow.step()
+
+    assert [1.0, 2.0, 4.0] == waits
+    assert ["watch.blocked", "watch.unblocked", "task.filed"] == [event["event"] for event in events]
+    assert "ENOSPC: No space left on device: decisions.jsonl" == events[0]["cause"]
+    assert 1 == len(read_log(root))
+
+
+def test_a_folder_that_will_not_do_blocks_with_its_words(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """A destination that became a symlink is waited out, not fatal to a running daemon."""
+    make_task()
+    flow = flow_of(root, time)
+    (root / "normal").rmdir()
+    (root / "normal").symlink_to("/nowhere")
+    with capture_logs() as events:
+        flow.step()
+
+    assert "is a symlink to /nowhere" in events[0]["cause"]
+
+
+def test_a_task_that_cannot_be_moved_waits_alone(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its failure is told once, and it is tried again later without keeping the others."""
+    make_task("outputs_1")
+    make_task("outputs_2")
+    flow = flow_of(root, time)
+    rename = os.rename
+
+    def deny(source: str, destination: str, **more: Any) -> None:
+        if source == "outputs_1":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        rename(source, destination, **more)
+
+    with capture_logs() as events:
+        monkeypatch.setattr(os, "rename", deny)
+        outcomes = flow.step()
+        time.pass_(60)
+        flow.step()
+        monkeypatch.undo()
+        time.pass_(60)
+        (last,) = flow.step()
+
+    assert [True, False] == [isinstance(one, NotDone) for one in outcomes]
+    assert isinstance(last, Done)
+    assert ["task.failed", "task.filed", "task.filed"] == [event["event"] for event in events]
+    assert ["outputs_1", "outputs_2"] == names_in(root / "normal")
+    assert 1 == flow.counts.failed
+
+
+def test_a_task_that_vanishes_before_its_move_is_forgotten(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A task deleted by a cron job is not tried again."""
+    task = make_task()
+    flow = flow_of(root, time)
+    commit = Intake.commit
+
+    def delete_and_commit(intake: Intake, proposals: Any) -> Any:
+        (task / "result.json").unlink()
+        task.rmdir()
+        return commit(intake, proposals)
+
+    monkeypatch.setattr(Intake, "commit", delete_and_commit)
+    flow.step()
+
+    assert 0 == flow.settling.pending_count
+
+
+def test_a_fault_in_one_task_is_told_and_the_others_go_on(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bug that one result brings out does not stop the loop."""
+    make_task("outputs_1", b'{"poison": 1}')
+    make_task("outputs_2")
+    flow = flow_of(root, time)
+    read_result = __import__("emosieve.watch.inbox", fromlist=["read_result"]).read_result
+
+    def stumble(data: bytes) -> Any:
+        if b"poison" in data:
+            raise ZeroDivisionError
+        return read_result(data)
+
+    monkeypatch.setattr("emosieve.watch.inbox.read_result", stumble)
+    with capture_logs() as events:
+        flow.step()
+
+    assert ["internal.error", "task.filed"] == [event["event"] for event in events]
+
+
+def test_a_dry_run_counts_and_writes_nothing(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """It goes through the same code, and leaves no trace."""
+    make_task("outputs_1", result_bytes(0.3))
+    make_task("outputs_2")
+    before = sorted(str(path) for path in root.rglob("*"))
+    flow = Flow(str(root), Settings(), dry_run=True, clock=time.clock)
+    flow.scan()
+    flow.step()
+
+    assert (1, 1) == (flow.counts.tally.normal, flow.counts.tally.low_quality)
+    assert before == sorted(str(path) for path in root.rglob("*"))
+
+
+def test_a_filed_task_that_cannot_be_looked_at_keeps_late_files_waiting(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error while looking for the task of late files leaves them where they are, told once."""
+    make_task("outputs_1")
+    flow = flow_of(root, time, settle={"quiet_seconds": 1, "give_up_seconds": 2})
+    flow.step()
+    (root / "outputs_1").mkdir()
+    flow.scan()
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(flow_module, "adopt", fail)
+    with capture_logs() as events:
+        flow.step()
+        time.pass_(100)
+        flow.step()
+
+    assert ["task.overdue"] == [event["event"] for event in events]
+
+
+def test_new_settings_reach_every_part(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """Rules, settling, log and report follow a reload."""
+    flow = flow_of(root, time)
+    flow.apply(Settings.model_validate({"rules": {"min_confidence": 0.95}, "settle": {"quiet_seconds": 5}}))
+    make_task()
+    flow.scan()
+    flow.step()
+
+    assert ["outputs_20240104_223000"] == names_in(root / "low_quality")
+    assert 5 == flow.settling.policy.quiet_seconds
+
+
+def test_how_long_a_task_has_stood(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """A task that stood long before a listing found it tells of deaf events; one that is gone tells nothing."""
+    make_task()
+    flow = flow_of(root, time)
+
+    assert flow.has_stood(["outputs_20240104_223000"], 2)
+    assert not flow.has_stood(["outputs_20240104_223000"], 1000)
+    assert not flow.has_stood(["outputs_gone"], 2)

@@ -1,0 +1,127 @@
+"""emosieve's own log: one way for everything, readable on a terminal, JSON elsewhere."""
+
+import io
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from emosieve.service.logs import EVENTS, configure_logs
+from emosieve.settings.models import Log
+
+SOURCE = Path(__file__).parents[2] / "src" / "emosieve"
+
+
+class Terminal(io.StringIO):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        """It does."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """The standard library's root logger is as before after each test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def written(stream: io.StringIO) -> list[dict[str, Any]]:
+    """The JSON lines of a stream."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_where_nobody_looks() -> None:
+    """Without a terminal each event is one JSON object with time, level and name."""
+    stream = io.StringIO()
+    configure_logs(Log(), stream)
+    structlog.get_logger().info("watch.ready", root="/outputs")
+
+    (event,) = written(stream)
+    assert ("watch.ready", "info", "/outputs") == (event["event"], event["level"], event["root"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", event["time"])
+
+
+@pytest.mark.parametrize(("stream", "settings"), [(Terminal(), Log()), (io.StringIO(), Log(format="console"))])
+def test_sentences_on_a_terminal(stream: io.StringIO, settings: Log) -> None:
+    """A decision reads as one: mark, verdict, task, emotion, confidence, reasons."""
+    configure_logs(settings, stream)
+    log = structlog.get_logger()
+    task = {"task": "outputs_1", "emotion": "sad", "confidence": 0.41}
+    log.info("task.filed", verdict="low_quality", findings=["low_confidence"], destination="b/outputs_1", **task)
+    log.info("task.filed", verdict="normal", findings=[], destination="a/outputs_1.2", **task)
+    log.info("task.filed", task="x", verdict="normal", emotion=None, confidence=None, destination="a/x")
+    log.error("watch.blocked", cause="ENOSPC", retry_seconds=None)
+
+    assert [
+        "✗ low_quality outputs_1  sad 0.410  low_confidence",
+        "✓ normal      outputs_1  sad 0.410  → a/outputs_1.2",
+        "✓ normal      x  - -",
+        "ERROR watch.blocked cause=ENOSPC",
+    ] == [line[9:] for line in stream.getvalue().splitlines()]
+
+
+def test_the_standard_library_and_warnings_go_the_same_way() -> None:
+    """watchdog's own log and Python's warnings are events like any other."""
+    stream = io.StringIO()
+    configure_logs(Log(), stream)
+    logging.getLogger("watchdog.observers").warning("queue %s", "overflowed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("careful", stacklevel=1)
+
+    first, second = written(stream)
+    assert ("queue overflowed", "watchdog.observers") == (first["event"], first["logger"])
+    assert "careful" in second["event"]
+
+
+def test_nothing_raw_reaches_the_terminal() -> None:
+    """Control characters of outside strings are escaped in either format."""
+    for settings in (Log(format="json"), Log(format="console")):
+        stream = io.StringIO()
+        configure_logs(settings, stream)
+        structlog.get_logger().info("task.left_alone", name="\x1b[2J\u202e\x9b")
+
+        assert stream.getvalue()[:-1].isprintable()
+
+
+def test_the_level_hides_what_is_below_it() -> None:
+    """With level warning a decision is not shown."""
+    stream = io.StringIO()
+    configure_logs(Log(level="warning"), stream)
+    structlog.get_logger().info("task.filed")
+    structlog.get_logger().warning("task.overdue")
+
+    assert ["task.overdue"] == [event["event"] for event in written(stream)]
+
+
+def test_a_traceback_is_part_of_its_event() -> None:
+    """An exception stays readable, and stays one line of JSON."""
+    stream = io.StringIO()
+    configure_logs(Log(), stream)
+    try:
+        raise ValueError("wrong")  # noqa: TRY301 - there must be one to log
+    except ValueError:
+        structlog.get_logger().exception("internal.error")
+
+    (event,) = written(stream)
+    assert "ValueError: wrong" in event["exception"]
+
+
+def test_every_event_is_listed_and_used() -> None:
+    """The names in the table are just those that the code logs."""
+    source = "".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    used = set(re.findall(r"log\.(?:debug|info|warning|error)\(\s*\"([a-z_.]+)\"", source))
+
+    assert sorted(EVENTS) == sorted(used)
