@@ -101,6 +101,15 @@ def test_a_symlinked_folder_is_an_error_that_names_its_target(root: Path, tmp_pa
     assert f"is a symlink to {tmp_path}; write {tmp_path} in [filing]" in line.message
 
 
+@pytest.mark.parametrize("below", ["", "/normal", "/a/b"])
+def test_an_absolute_folder_inside_the_root_is_an_error(root: Path, below: str) -> None:
+    """Under the root a folder is a single name: its absolute path would be logged as another place."""
+    line = lines_of(root, filing={"normal": f"{root}{below}"})["filing.normal"]
+
+    assert "error" == line.level
+    assert "lies inside the root; write a single name such as" in line.message
+
+
 def test_a_folder_whose_parent_is_missing_is_an_error(root: Path, tmp_path: Path) -> None:
     """A destination elsewhere needs its parent."""
     line = lines_of(root, filing={"normal": str(tmp_path / "no" / "good")})["filing.normal"]

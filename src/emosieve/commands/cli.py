@@ -1,6 +1,5 @@
 """The command line, put together. Exit status: 0 done, 1 some tasks failed or pending, 2 set-up or usage."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -56,10 +55,6 @@ def run() -> int:
             print(f"emosieve: {line}", file=sys.stderr)  # noqa: T201 - the answer to the operator
         return 2
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader went away (head, less); leave quietly, and keep Python from flushing into the void.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         where = f"{error.filename}: " if error.filename else ""
         print(f"emosieve: {where}{error.strerror or error}; nothing is lost, try again", file=sys.stderr)  # noqa: T201
         return 1

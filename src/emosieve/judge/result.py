@@ -144,7 +144,7 @@ def _read_object(document: Mapping[str, Any]) -> Result:
     if not scores:
         frames = _find_frames(document)
         if frames:
-            scores = _mean_scores(frames)
+            scores = _mean_scores(frames, document.get("labels") or list(CLASSES))
             granularity = granularity or "frame"
     label = document.get("emotion")
     emotion = _read_emotion(document.get("label") if label is None else label)
@@ -220,14 +220,14 @@ def _find_frames(document: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _mean_scores(frames: Sequence[Any]) -> dict[str, float]:
+def _mean_scores(frames: Sequence[Any], labels: Any) -> dict[str, float]:
     """The mean of the frames' scores; a class that a frame leaves out counts as 0 there."""
     columns: dict[str, list[float]] = {}
     counted = 0
     for position, frame in enumerate(frames):
         where = f"frame {position}: "
         if isinstance(frame, list):
-            scores = _read_parallel_lists(list(CLASSES), frame, where)
+            scores = _read_parallel_lists(labels, frame, where)
         elif isinstance(frame, dict):
             scores = _read_scores(frame, where)
         else:
@@ -276,7 +276,8 @@ def _number(value: Any, where: str) -> tuple[float, bool]:
         text = value.strip()
         percent = text.endswith(("%", "％"))
         try:
-            value = float(text.rstrip("%％"))
+            # float() takes "1_0" for ten; no writer means that.
+            value = float(text.rstrip("%％").replace("_", "?"))
         except ValueError:
             raise BadResult(f"{where} is {escape(value)!r}, not a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):

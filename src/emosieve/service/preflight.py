@@ -8,12 +8,11 @@ own. So every standing task is asked about itself.
 import fcntl
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from emosieve.filing import folder_problem
+from emosieve.filing import folder_problem, inside_problem
 from emosieve.record.decisions import LOG_NAME
 from emosieve.settings import Settings
 from emosieve.watch.filesystem import file_system_of, is_open_for_writing
@@ -51,12 +50,9 @@ def examine(root: str, settings: Settings) -> list[Line]:
     except OSError as error:
         hint = "run emosieve as the WebUI's own user"
         return [Line("error", "root", f"{real} cannot be listed: {error.strerror}", hint)]
-    folders = {
-        name: os.path.join(real, folder) for name, folder in settings.filing.model_dump(mode="python").items()
-    }
     return [
         _root(real, tasks, settings),
-        *_folders(real, folders),
+        *_folders(real, settings.filing.model_dump()),
         _movable(real, tasks),
         _events(real, settings),
         _lease(real, tasks),
@@ -103,8 +99,9 @@ def _folders(root: str, folders: dict[str, str]) -> Iterator[Line]:
         hint = "run emosieve as the WebUI's own user"
         yield Line("error", "root", f"{root} may not be written by uid {os.geteuid()}", hint)
     device = os.stat(root).st_dev
-    for name, path in folders.items():
-        problem = folder_problem(path)
+    for name, folder in folders.items():
+        path = os.path.join(root, folder)
+        problem = inside_problem(root, folder) or folder_problem(path)
         if problem:
             yield Line("error", f"filing.{name}", problem)
             continue
@@ -152,7 +149,7 @@ def _may_write(path: str) -> bool:
 def _has_fowner() -> bool:
     """Whether this process may ignore a sticky bit; off Linux only root may."""
     try:
-        with open("/proc/self/status", encoding="ascii") as file:
+        with open("/proc/self/status", encoding="utf-8") as file:
             line = next(line for line in file if line.startswith("CapEff:"))
     except (OSError, StopIteration):
         return os.geteuid() == 0
@@ -160,8 +157,6 @@ def _has_fowner() -> bool:
 
 
 def _events(root: str, settings: Settings) -> Line:
-    if sys.platform == "win32":
-        return Line("error", "platform", "Windows has no such locks and renames", "use WSL2 or Docker")
     wakeups = Wakeups(Mailbox())
     try:
         wakeups.arm(root, settings.watch.mode)

@@ -229,7 +229,9 @@ def _known_keys(model: Any, prefix: str = "") -> list[str]:
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    # A beginning says more than likeness: min_conf is min_confidence, not min_top.
+    close = [key for key in known if key.startswith(word)][:1] if "." in word or "__" in word else []
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close and "." not in word:
         # A key written without its section: quiet_seconds for settle.quiet_seconds.
         close = [key for key in known if key.rpartition(".")[2] == word][:1]

@@ -1,0 +1,304 @@
+"""The command line as an operator meets it: answers on stdout, errors in one line, exit status 0, 1 or 2."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MakeTask, names_in, read_log, result_bytes
+from process import EMOSIEVE, overrides, run
+
+from emosieve import __version__
+from emosieve.__main__ import main
+from emosieve.commands import cli
+
+TASK = "outputs_20240104_223000"
+
+
+@pytest.fixture
+def filed(root: Path, make_task: MakeTask) -> Path:
+    """A root with one normal task of confidence 0.7 and one of low quality."""
+    make_task("outputs_1", result_bytes(0.7))
+    make_task("outputs_2", result_bytes(0.4))
+    assert 0 == run("sweep", root, *overrides(settle__quiet_seconds=0.05)).returncode
+    return root
+
+
+class TestWrongSettings:
+    """Each gives status 2 and one line that says what to write instead."""
+
+    @pytest.mark.parametrize(
+        ("toml", "words"),
+        [
+            ("[setle]\nquiet_seconds = 1", "setle is not a setting; did you mean settle?"),
+            ("[settle]\nquite_seconds = 1", "did you mean settle.quiet_seconds?"),
+            ("[rules.actions]\nambigous = 'flag'", "did you mean rules.actions.ambiguous?"),
+            ("[profiles.mine]\nmin_conf = 0.5", "did you mean profiles.mine.min_confidence?"),
+            ("[rules]\nmin_confidence = 60", "this is a share between 0 and 1, not percent; write 0.6"),
+            ("[filing]\nnormal = '../x'", "write a single folder name under the root, or an absolute path elsewhere"),
+            ("[filing]\nnormal = 'x'\nlow_quality = 'x'", "write two different folders"),
+            ("profile = 'custumer_service'", "did you mean customer_service?"),
+            ("[settle", "is not TOML"),
+        ],
+    )
+    def test_in_the_file(self, root: Path, tmp_path: Path, toml: str, words: str) -> None:
+        """A wrong value or typing error in TOML, at any level."""
+        config = tmp_path / "config.toml"
+        config.write_text(toml)
+        ended = run("sweep", root, "--config", config)
+
+        assert (2, "", 1) == (ended.returncode, ended.stdout, ended.stderr.count("\n"))
+        assert words in ended.stderr
+
+    def test_in_the_environment(self, root: Path) -> None:
+        """A typing error in the name of a variable."""
+        ended = run("check", root, EMOSIEVE_SETTLE__QUITE_SECONDS="1")
+
+        assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
+        assert "did you mean EMOSIEVE_SETTLE__QUIET_SECONDS?" in ended.stderr
+
+    @pytest.mark.parametrize(
+        ("option", "words"),
+        [
+            ("--set=rules.min_gapp=0.1", "did you mean rules.min_gap?"),
+            ("--set=rules.min_confidence=60", "write 0.6"),
+            ("--profile=nobody", "there is no profile 'nobody'"),
+            ("--config=missing.toml", "there is no such settings file"),
+        ],
+    )
+    def test_on_the_command_line(self, root: Path, option: str, words: str) -> None:
+        """A wrong option value."""
+        ended = run("watch", root, option)
+
+        assert (2, 1) == (ended.returncode, ended.stderr.count("\n"))
+        assert words in ended.stderr
+
+    def test_an_unknown_command(self) -> None:
+        """Usage errors have status 2 as well."""
+        assert 2 == run("wach").returncode
+
+
+class TestConfig:
+    """``config show`` and ``config schema``."""
+
+    def test_show_tells_each_value_and_its_origin(self, tmp_path: Path) -> None:
+        """Command line, environment, file, profile and default are told apart."""
+        config = tmp_path / "mine.toml"
+        config.write_text('profile = "customer_service"\n[rules]\nmin_gap = 0.1\n')
+        ended = run("config", "show", "-c", config, "--set", "language=en", EMOSIEVE_SETTLE__QUIET_SECONDS="3")
+
+        rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in ended.stdout.splitlines()}
+        assert ["0.7", "profile customer_service"] == rows["rules.min_confidence"]
+        assert ["0.1", "mine.toml"] == rows["rules.min_gap"]
+        assert ["3.0", "environment"] == rows["settle.quiet_seconds"]
+        assert ['"en"', "command line"] == rows["language"]
+        assert ["0.3", "default"] == rows["rules.min_top"]
+
+    def test_schema_is_a_json_schema(self) -> None:
+        """It describes every section, and forbids unknown keys."""
+        schema = json.loads(run("config", "schema").stdout)
+
+        assert "emosieve settings" == schema["title"]
+        assert {"watch", "settle", "rules", "filing"} <= schema["properties"].keys()
+        assert schema["additionalProperties"] is False
+
+
+class TestCheck:
+    """``check``."""
+
+    def test_a_good_root(self, root: Path, make_task: MakeTask) -> None:
+        """Status 0, one line each, and no colour where nobody looks."""
+        make_task()
+        ended = run("check", root, "--set", "language=en")
+
+        assert 0 == ended.returncode
+        assert "ok       settings: valid; from command line\n" in ended.stdout
+        assert f"ok       root: {root}: 1 outputs_* standing\n" in ended.stdout
+        assert "\x1b" not in ended.stdout
+
+    def test_a_root_one_level_off(self, root: Path, make_task: MakeTask) -> None:
+        """A warning with the better root, and status 0."""
+        make_task()
+        ended = run("check", root.parent)
+
+        assert 0 == ended.returncode
+        assert f"warning  root: no outputs_* here, but 1 in {root}\n         → give {root} as the root\n" in ended.stdout
+
+    def test_an_error(self, root: Path) -> None:
+        """Any error has status 2."""
+        assert 2 == run("check", root / "nowhere").returncode
+
+    def test_the_settings_alone_are_defaults(self, root: Path) -> None:
+        """A root from the environment is named as such."""
+        assert "valid; from environment\n" in run("check", EMOSIEVE_ROOT=str(root)).stdout
+
+
+class TestRestore:
+    """``restore``."""
+
+    def test_by_path(self, filed: Path) -> None:
+        """The root is found from the path; the answer says from and to."""
+        ended = run("restore", filed / "low_quality" / "outputs_2")
+
+        assert (0, "low_quality/outputs_2 → normal/outputs_2\n") == (ended.returncode, ended.stdout)
+        assert ["outputs_1", "outputs_2"] == names_in(filed / "normal")
+
+    def test_by_name_under_the_setting(self, filed: Path) -> None:
+        """A bare name is looked up under the root that the settings name."""
+        ended = run("restore", "outputs_2", "--set", f"root={filed}")
+
+        assert (0, "low_quality/outputs_2 → normal/outputs_2\n") == (ended.returncode, ended.stdout)
+
+    def test_a_name_in_two_folders(self, filed: Path) -> None:
+        """A bare name that stands twice is refused with both places."""
+        (filed / "normal" / "outputs_2").mkdir()
+        ended = run("restore", "outputs_2", "--set", f"root={filed}")
+
+        assert 2 == ended.returncode
+        assert f"stands in {filed}/normal/outputs_2 and {filed}/low_quality/outputs_2" in ended.stderr
+
+    def test_a_path_without_a_root(self, tmp_path: Path) -> None:
+        """A path that belongs to no root says what is missing."""
+        ended = run("restore", tmp_path / "outputs_1")
+
+        assert 2 == ended.returncode
+        assert "no parent holds decisions.jsonl" in ended.stderr
+
+    def test_a_move_that_fails(self, filed: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
+        """A task that cannot be moved is named on stderr, with status 1."""
+
+        def deny(*_arguments: object, **_more: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr("os.rename", deny)
+        monkeypatch.setattr(sys, "argv", ["emosieve", "restore", str(filed / "low_quality" / "outputs_2")])
+        with pytest.raises(SystemExit) as ended:
+            main()
+
+        assert 1 == ended.value.code
+        assert "not moved: EPERM" in capsys.readouterr().err  # type: ignore[attr-defined]
+
+
+class TestReclassify:
+    """``reclassify``."""
+
+    def test_a_dry_run_and_the_real_one(self, filed: Path) -> None:
+        """The dry run says what would change and changes nothing; the real one does it."""
+        dry = run("reclassify", filed, "--profile", "customer_service", "--set", "rules.min_gap=0.5", "--dry-run")
+        assert "normal/outputs_1 → low_quality/outputs_1\n1 would change sides\n" == dry.stdout
+        assert ["outputs_1"] == names_in(filed / "normal")
+        real = run("reclassify", filed, "--set", "rules.min_gap=0.5")
+
+        assert "normal/outputs_1 → low_quality/outputs_1\n1 changed sides\n" == real.stdout
+        assert [] == names_in(filed / "normal")
+
+    def test_what_is_left_alone_is_counted(self, filed: Path) -> None:
+        """Restored ones stay, and the option that takes them along is named."""
+        run("restore", filed / "low_quality" / "outputs_2")
+        ended = run("reclassify", filed)
+
+        assert "0 changed sides\n1 restored ones would too, and were left alone (--by-hand takes them along)\n" == (
+            ended.stdout
+        )
+
+    def test_a_move_that_fails(self, filed: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
+        """A task that cannot be moved is named on stderr, with status 1."""
+
+        def deny(*_arguments: object, **_more: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr("os.rename", deny)
+        monkeypatch.setattr(sys, "argv", ["emosieve", "reclassify", str(filed), "--set", "rules.min_gap=0.5"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+
+        assert 1 == ended.value.code
+        assert "not moved: EPERM" in capsys.readouterr().err  # type: ignore[attr-defined]
+
+
+def test_rebuild_makes_the_report_anew(filed: Path) -> None:
+    """``report rebuild`` gives the path, and the report in the language that is set."""
+    ended = run("report", "rebuild", filed, "--set", "language=en")
+
+    assert (0, f"{filed}/quality_report.txt\n") == (ended.returncode, ended.stdout)
+    assert (filed / "quality_report.txt").read_text().startswith("emosieve quality report\n")
+    assert 3 == len(read_log(filed))
+
+
+def test_the_version() -> None:
+    """``--version`` names the program and its version."""
+    assert f"emosieve {__version__}\n" == run("--version").stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["watch"], ["sweep"], ["check"], ["config", "show"], ["config", "schema"], ["restore"]]
+    + [["reclassify"], ["report", "rebuild"], ["demo"]],
+)
+def test_every_command_has_an_example(command: list[str]) -> None:
+    """Its help shows one command line that works, within 80 columns."""
+    ended = run(*command, "--help")
+
+    assert "Example: " in ended.stdout
+    assert all(len(line) <= 80 for line in ended.stdout.splitlines())
+
+
+def test_a_closed_pipe_ends_it_quietly() -> None:
+    """A reader that goes away gives no traceback."""
+    process = subprocess.Popen([*EMOSIEVE, "config", "show"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr as stream:
+        assert b"" == stream.read()
+    process.wait()
+
+
+def test_a_passing_error_has_status_1(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
+    """An input/output error names its path and says that nothing is lost."""
+
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "/outputs/decisions.jsonl")
+
+    monkeypatch.setattr("emosieve.intake.Intake.rebuild_report", fail)
+    monkeypatch.setattr(sys, "argv", ["emosieve", "report", "rebuild", str(root)])
+
+    assert 1 == cli.run()
+    assert (
+        "emosieve: /outputs/decisions.jsonl: Input/output error; nothing is lost, try again\n"
+        == capsys.readouterr().err  # type: ignore[attr-defined]
+    )
+
+
+def test_an_interrupt_has_the_shells_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in a sweep ends it with 130, without a traceback."""
+
+    def interrupt(**_more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupt)
+
+    assert 130 == cli.run()
+
+
+def test_windows_is_told_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows the program says in one line that WSL2 or Docker is the way."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert "emosieve needs Linux or macOS: on Windows run it inside WSL2 or Docker" == ended.value.code
+
+
+@pytest.mark.parametrize(("locale", "title"), [("C.UTF-8", "Status: ✅ normal"), ("zh_CN.UTF-8", "状态: ✅ 正常")])
+def test_the_demo_shows_the_main_job(tmp_path: Path, locale: str, title: str) -> None:
+    """Decisions scroll by, the report is shown, it is said that the results are invented, and status is 0."""
+    ended = run("demo", LANG=locale, LC_ALL=locale, TMPDIR=str(tmp_path))
+
+    assert 0 == ended.returncode, ended.stderr
+    assert ("invented" in ended.stdout) != ("虚构" in ended.stdout)
+    assert title in ended.stdout
+    assert "✗ low_quality outputs_" in ended.stdout
+    assert "normal/ 9   low_quality/ 3   quarantine/ 1" in ended.stdout
