@@ -79,7 +79,7 @@ def make_task(root: Path) -> MakeTask:
 
 def read_log(root: Path) -> list[dict[str, Any]]:
     """All events of a root's decision log, rotated files included."""
-    files = sorted(root.glob("decisions-*.jsonl")) + [root / "decisions.jsonl"]
+    files = [*sorted(root.glob("decisions-*.jsonl")), root / "decisions.jsonl"]
     return [orjson.loads(line) for file in files if file.exists() for line in file.read_bytes().splitlines()]
 
 
@@ -100,3 +100,16 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _quiet_log() -> None:
     """structlog starts every test unconfigured."""
     structlog.reset_defaults()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests did not run, where none may be left out."""
+    if os.environ.get("NO_SKIPS") and terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("skipped tests count as failed here (NO_SKIPS)", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With NO_SKIPS a skipped test fails the run: a required test must not pass by not running."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

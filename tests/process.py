@@ -63,8 +63,11 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(timeout=PATIENCE)
+        finally:
             self.process.kill()
-        self.process.wait()
         self._reader.join()
         assert self.process.stderr is not None
         self.process.stderr.close()

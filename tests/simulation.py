@@ -8,13 +8,16 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emosieve.commands.simulated_webui import Recognition, random_recognition, write_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _START = datetime(2024, 1, 4, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask, names_in, read_log, result_bytes
 from structlog.testing import capture_logs
 
+from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.filing import Mover
 from emosieve.intake import Done, Intake, NotDone
@@ -22,7 +22,7 @@ from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
 from emosieve.settings import Settings
 from emosieve.watch.inbox import Inbox, survey_directory
-from emosieve.watch.settle import Malformed, NoResult, Settled
+from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 TASK = "outputs_20240104_223000"
 

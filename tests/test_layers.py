@@ -68,7 +68,9 @@ def test_the_core_is_pure() -> None:
     """Judging touches no file and no clock."""
     impure = {"os", "time", "io", "pathlib", "datetime", "shutil", "subprocess", "structlog"}
 
-    assert {} == {path.name: found for path in (SOURCE / "judge").glob("*.py") if (found := imported(path) & impure)}
+    assert {} == {
+        path.name: found for path in (SOURCE / "judge").glob("*.py") if (found := imported(path) & impure)
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask, names_in, read_log, result_bytes
 
+from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake
 from emosieve.judge.ruleset import Limits, RuleSet

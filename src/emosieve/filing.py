@@ -13,14 +13,15 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 from emosieve.errors import SetupError
 from emosieve.record.decisions import sync_directory
 from emosieve.record.locking import STATE_DIRECTORY
-from emosieve.watch.inbox import survey_directory
+from emosieve.watch.filesystem import file_system_of
+from emosieve.watch.inbox import Survey, survey_directory
 
 REMOVING: Final = f"{STATE_DIRECTORY}/removing"
 _STAGING: Final = ".emosieve-staging"
@@ -66,6 +67,9 @@ class Folders:
             SetupError: a folder is a symlink, no directory, or cannot be made.
         """
         for folder in self.by_verdict.values():
+            problem = inside_problem(self.root, folder)
+            if problem:
+                raise SetupError(problem)
             self._make(folder)
 
     def clean(self) -> None:
@@ -87,6 +91,13 @@ class Folders:
             raise SetupError(problem)
 
 
+def inside_problem(root: str, folder: str) -> str | None:
+    """Why an absolute destination will not do for this root: it must lie elsewhere."""
+    if not os.path.isabs(folder) or os.path.commonpath([root, folder]) != root:
+        return None
+    return f"{folder}: lies inside the root; write a single name such as {os.path.basename(folder)!r} in [filing]"
+
+
 def folder_problem(path: str) -> str | None:
     """Why a path will not do as a destination folder; ``None`` when it will, or does not exist yet."""
     try:
@@ -106,8 +117,9 @@ class Mover:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._open = ExitStack()
         self._descriptors: dict[str, int] = {}
+        self.has_copied = False
+        """Whether any move of this batch went to another file system."""
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +130,8 @@ class Mover:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        for folder in list(self._descriptors):
+            self._forget(folder)
 
     def stat(self, location: str) -> os.stat_result | None:
         """lstat of what stands at a location; ``None`` when nothing does."""
@@ -155,18 +168,15 @@ class Mover:
         status = self.stat(source)
         if status is None or (directory and (status.st_dev, status.st_ino) != directory):
             raise FileNotFoundError(errno.ENOENT, "is gone", self._folders.path(source))
-        if self.stat(destination) is not None:
-            if not self._is_finished_copy(source, destination, status.st_dev):
-                raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
-            self._remove(source, status.st_ino)
+        there = self.stat(destination)
+        if there is None and self._is_renamed(source, destination):
             return
-        try:
-            self._rename(source, destination)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy(source, destination)
-            self._remove(source, status.st_ino)
+        survey = survey_directory(self._folders.path(source), "")
+        if there is None:
+            self._copy(source, destination, survey)
+        elif not stat.S_ISDIR(there.st_mode) or not self._is_finished_copy(survey, source, destination):
+            raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
+        self._remove(source, survey)
 
     def join(self, source: str, destination: str, files: tuple[str, ...]) -> None:
         """Move the files of a late directory into the filed task that they belong to.
@@ -179,18 +189,15 @@ class Mover:
             come_from, go_to = f"{source}/{name}", f"{destination}/{name}"
             if self.stat(come_from) is None:
                 continue
+            path, copy = self._folders.path(come_from), self._folders.path(go_to)
             if self.stat(go_to) is not None:
-                raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(go_to))
-            try:
-                self._rename(come_from, go_to)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                staged = f"{self._folders.path(destination)}/.{name}.emosieve"
-                shutil.copy2(self._folders.path(come_from), staged, follow_symlinks=False)
-                _sync_file(staged)
-                os.rename(staged, self._folders.path(go_to))
-                os.unlink(self._folders.path(come_from))
+                if not (_are_apart(path, copy) and _is_same_file(path, copy)):
+                    raise FileExistsError(errno.EEXIST, "is taken", copy)
+                os.unlink(path)
+            elif not self._is_renamed(come_from, go_to):
+                _copy_file(path, copy)
+                os.unlink(path)
+        self._forget(source)
         os.rmdir(self._folders.path(source))
 
     def sync(self) -> None:
@@ -200,9 +207,7 @@ class Mover:
 
     def _folder(self, folder: str) -> int:
         if folder not in self._descriptors:
-            descriptor = os.open(self._folders.path(folder), _FOLDER)
-            self._open.callback(os.close, descriptor)
-            self._descriptors[folder] = descriptor
+            self._descriptors[folder] = os.open(self._folders.path(folder), _FOLDER)
         return self._descriptors[folder]
 
     def _rename(self, source: str, destination: str) -> None:
@@ -210,42 +215,56 @@ class Mover:
         folder, name = os.path.split(destination)
         os.rename(source_name, name, src_dir_fd=self._folder(source_folder), dst_dir_fd=self._folder(folder))
 
-    def _copy(self, source: str, destination: str) -> None:
-        """Across file systems: a hidden copy, whole and on the disk before it gets its name."""
-        folder, name = os.path.split(destination)
-        path, parent = self._folders.path(source), self._folders.path(folder)
-        staging = f"{parent}/{_STAGING}"
-        shutil.rmtree(staging, ignore_errors=True)
-        os.mkdir(staging)
+    def _is_renamed(self, source: str, destination: str) -> bool:
+        """Try to rename; False where that would cross file systems, or (in containers) mounts of one."""
         try:
-            before = survey_directory(path, name).signature
-            shutil.copytree(path, f"{staging}/{name}", symlinks=True)
-            _sync_tree(f"{staging}/{name}")
-            if survey_directory(path, name).signature != before:
-                raise OSError(errno.EBUSY, "changed while it was copied", path)
-            self._rename(f"{folder}/{_STAGING}/{name}", destination)
+            self._rename(source, destination)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        return True
+
+    def _copy(self, source: str, destination: str, survey: Survey) -> None:
+        """Across file systems: a hidden copy, whole and on the disk before it gets its name."""
+        self.has_copied = True
+        folder, name = os.path.split(destination)
+        staging = os.path.join(folder, _STAGING)
+        path, parent, hidden = map(self._folders.path, (source, folder, staging))
+        for file in survey.files:
+            _refuse_special(f"{path}/{file.name}", file.mode)
+        shutil.rmtree(hidden, ignore_errors=True)
+        os.mkdir(hidden)
+        try:
+            shutil.copytree(path, f"{hidden}/{name}", symlinks=True)
+            _sync_tree(f"{hidden}/{name}")
+            _refuse_changed(path, survey)
+            if self.stat(destination) is not None:
+                raise FileExistsError(errno.EEXIST, "is taken by now", self._folders.path(destination))
+            self._rename(f"{staging}/{name}", destination)
             sync_directory(parent)
         finally:
-            self._forget(f"{folder}/{_STAGING}")
-            shutil.rmtree(staging, ignore_errors=True)
+            self._forget(staging)
+            shutil.rmtree(hidden, ignore_errors=True)
 
-    def _is_finished_copy(self, source: str, destination: str, device: int) -> bool:
+    def _is_finished_copy(self, survey: Survey, source: str, destination: str) -> bool:
         """Whether a run that died had copied the task already, so that only the source must go."""
-        there = self.stat(destination)
-        if there is None or there.st_dev == device or not stat.S_ISDIR(there.st_mode):
-            return False
         path, copy = self._folders.path(source), self._folders.path(destination)
-        here = [(file.name, file.size, stat.S_IFMT(file.mode)) for file in survey_directory(path, "").files]
-        copied = [(file.name, file.size, stat.S_IFMT(file.mode)) for file in survey_directory(copy, "").files]
-        plain = [name for name, _, kind in here if kind == stat.S_IFREG]
-        return here == copied and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+        outline = _outline(survey)
+        plain = [name for name, kind, _ in outline if kind == stat.S_IFREG]
+        return (
+            _are_apart(path, copy)
+            and outline == _outline(survey_directory(copy, ""))
+            and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+        )
 
-    def _remove(self, source: str, inode: int) -> None:
+    def _remove(self, source: str, survey: Survey) -> None:
         """Out of sight by one rename, then deleted: a source is never seen half gone."""
         folder, name = os.path.split(source)
         bin_location = f"{folder}/{_REMOVING_ELSEWHERE}" if folder else REMOVING
         os.makedirs(self._folders.path(bin_location), exist_ok=True)
-        gone = f"{bin_location}/{name}.{inode}"
+        gone = f"{bin_location}/{name}.{survey.directory[1]}"
+        _refuse_changed(self._folders.path(source), survey)
         self._rename(source, gone)
         shutil.rmtree(self._folders.path(gone), ignore_errors=True)
         self._forget(bin_location)
@@ -253,8 +272,59 @@ class Mover:
             os.rmdir(self._folders.path(bin_location))
 
     def _forget(self, folder: str) -> None:
-        """A folder is about to go; a descriptor of it must not outlive it."""
-        self._descriptors.pop(folder, None)
+        """Close a folder: a descriptor must not outlive what it stands for."""
+        descriptor = self._descriptors.pop(folder, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _are_apart(path: str, copy: str) -> bool:
+    """Whether a rename between two things fails, so that they may be one thing and its copy.
+
+    Two mounts of one device have the same number, and still no rename crosses them.
+    """
+    if os.lstat(path).st_dev != os.lstat(copy).st_dev:
+        return True
+    return file_system_of(path).mount_point != file_system_of(copy).mount_point
+
+
+def _outline(survey: Survey) -> list[tuple[str, int, int]]:
+    """Names, kinds and sizes; a directory's size means nothing on another file system."""
+    return [
+        (file.name, stat.S_IFMT(file.mode), 0 if stat.S_ISDIR(file.mode) else file.size)
+        for file in survey.files
+    ]
+
+
+def _is_same_file(path: str, copy: str) -> bool:
+    both_plain = stat.S_ISREG(os.lstat(path).st_mode) and stat.S_ISREG(os.lstat(copy).st_mode)
+    return both_plain and filecmp.cmp(path, copy, shallow=False)
+
+
+def _refuse_special(path: str, mode: int) -> None:
+    """A copy would open a FIFO or a device, and never end."""
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        raise OSError(errno.ENOTSUP, "is a FIFO, socket or device, which cannot be copied", path)
+
+
+def _refuse_changed(path: str, survey: Survey) -> None:
+    if survey_directory(path, survey.name) != survey:
+        raise OSError(errno.EBUSY, "changed while it was copied", path)
+
+
+def _copy_file(path: str, copy: str) -> None:
+    """Across file systems: a hidden copy, on the disk before it gets its name."""
+    mode = os.lstat(path).st_mode
+    _refuse_special(path, mode)
+    folder, name = os.path.split(copy)
+    hidden = f"{folder}/.{name}.emosieve"
+    with suppress(FileNotFoundError):
+        os.unlink(hidden)
+    shutil.copy2(path, hidden, follow_symlinks=False)
+    if stat.S_ISREG(mode):
+        _sync_file(hidden)
+    os.rename(hidden, copy)
+    sync_directory(folder)
 
 
 def _sync_file(path: str) -> None:

@@ -8,7 +8,7 @@ the log without one, and made without judging or logging twice.
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -97,12 +97,21 @@ class Intake:
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0
 
-    def commit(self, proposals: Sequence[Proposal]) -> list[Done | NotDone]:
+    def commit(
+        self,
+        proposals: Sequence[Proposal],
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> list[Done | NotDone]:
         """Log the proposals, make their moves, report, and write the checkpoint.
 
         A proposal for a task whose move is owed already, and whose result is the
         same, is moved without being logged again; if its result changed, the new
         decision says what it supersedes.
+
+        Args:
+            proposals: of tasks that were looked at just now.
+            should_stop: asked after each copy to another file system, which may take long; what is
+                left stays owed. Renames are never cut short.
 
         Raises:
             OSError: the log cannot be written; nothing was moved.
@@ -117,7 +126,11 @@ class Intake:
             moves += [
                 _Move(debt) for debt in owed.values() if debt.event in _BY_HAND and debt.source not in planned
             ]
-            outcomes = [self._make(move, owed, mover) for move in moves]
+            outcomes = []
+            for move in moves:
+                outcomes.append(self._make(move, owed, mover))
+                if mover.has_copied and should_stop():
+                    break
             if outcomes and self.log.sync != "never":
                 mover.sync()
             self._conclude(before, owed)

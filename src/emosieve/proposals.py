@@ -10,7 +10,7 @@ from emosieve.filing import Folders
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
 from emosieve.watch.inbox import survey_directory
-from emosieve.watch.settle import Malformed, NoResult, Settled
+from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME, Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.watch.inbox import Inbox, survey_directory
-from emosieve.watch.settle import Settled
+from emosieve.watch.wholeness import Settled
 
 REVIEWS_NAME: Final = "reviews.jsonl"
 BATCH: Final = 256

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, names_in, read_log, result_bytes
-from process import EMOSIEVE, overrides, run
 
+from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve import __version__
 from emosieve.__main__ import main
 from emosieve.commands import cli
+from process import EMOSIEVE, overrides, run
 
 TASK = "outputs_20240104_223000"
 
@@ -37,7 +37,10 @@ class TestWrongSettings:
             ("[rules.actions]\nambigous = 'flag'", "did you mean rules.actions.ambiguous?"),
             ("[profiles.mine]\nmin_conf = 0.5", "did you mean profiles.mine.min_confidence?"),
             ("[rules]\nmin_confidence = 60", "this is a share between 0 and 1, not percent; write 0.6"),
-            ("[filing]\nnormal = '../x'", "write a single folder name under the root, or an absolute path elsewhere"),
+            (
+                "[filing]\nnormal = '../x'",
+                "write a single folder name under the root, or an absolute path elsewhere",
+            ),
             ("[filing]\nnormal = 'x'\nlow_quality = 'x'", "write two different folders"),
             ("profile = 'custumer_service'", "did you mean customer_service?"),
             ("[settle", "is not TOML"),
@@ -87,7 +90,9 @@ class TestConfig:
         """Command line, environment, file, profile and default are told apart."""
         config = tmp_path / "mine.toml"
         config.write_text('profile = "customer_service"\n[rules]\nmin_gap = 0.1\n')
-        ended = run("config", "show", "-c", config, "--set", "language=en", EMOSIEVE_SETTLE__QUIET_SECONDS="3")
+        ended = run(
+            "config", "show", "-c", config, "--set", "language=en", EMOSIEVE_SETTLE__QUIET_SECONDS="3"
+        )
 
         rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in ended.stdout.splitlines()}
         assert ["0.7", "profile customer_service"] == rows["rules.min_confidence"]
@@ -124,7 +129,10 @@ class TestCheck:
         ended = run("check", root.parent)
 
         assert 0 == ended.returncode
-        assert f"warning  root: no outputs_* here, but 1 in {root}\n         → give {root} as the root\n" in ended.stdout
+        assert (
+            f"warning  root: no outputs_* here, but 1 in {root}\n         → give {root} as the root\n"
+            in ended.stdout
+        )
 
     def test_an_error(self, root: Path) -> None:
         """Any error has status 2."""
@@ -186,7 +194,9 @@ class TestReclassify:
 
     def test_a_dry_run_and_the_real_one(self, filed: Path) -> None:
         """The dry run says what would change and changes nothing; the real one does it."""
-        dry = run("reclassify", filed, "--profile", "customer_service", "--set", "rules.min_gap=0.5", "--dry-run")
+        dry = run(
+            "reclassify", filed, "--profile", "customer_service", "--set", "rules.min_gap=0.5", "--dry-run"
+        )
         assert "normal/outputs_1 → low_quality/outputs_1\n1 would change sides\n" == dry.stdout
         assert ["outputs_1"] == names_in(filed / "normal")
         real = run("reclassify", filed, "--set", "rules.min_gap=0.5")
@@ -199,8 +209,9 @@ class TestReclassify:
         run("restore", filed / "low_quality" / "outputs_2")
         ended = run("reclassify", filed)
 
-        assert "0 changed sides\n1 restored ones would too, and were left alone (--by-hand takes them along)\n" == (
-            ended.stdout
+        assert (
+            "0 changed sides\n1 restored ones would too, and were left alone (--by-hand takes them along)\n"
+            == (ended.stdout)
         )
 
     def test_a_move_that_fails(self, filed: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
@@ -234,8 +245,17 @@ def test_the_version() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["watch"], ["sweep"], ["check"], ["config", "show"], ["config", "schema"], ["restore"]]
-    + [["reclassify"], ["report", "rebuild"], ["demo"]],
+    [
+        ["watch"],
+        ["sweep"],
+        ["check"],
+        ["config", "show"],
+        ["config", "schema"],
+        ["restore"],
+        ["reclassify"],
+        ["report", "rebuild"],
+        ["demo"],
+    ],
 )
 def test_every_command_has_an_example(command: list[str]) -> None:
     """Its help shows one command line that works, within 80 columns."""
@@ -292,7 +312,9 @@ def test_windows_is_told_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "emosieve needs Linux or macOS: on Windows run it inside WSL2 or Docker" == ended.value.code
 
 
-@pytest.mark.parametrize(("locale", "title"), [("C.UTF-8", "Status: ✅ normal"), ("zh_CN.UTF-8", "状态: ✅ 正常")])
+@pytest.mark.parametrize(
+    ("locale", "title"), [("C.UTF-8", "Status: ✅ normal"), ("zh_CN.UTF-8", "状态: ✅ 正常")]
+)
 def test_the_demo_shows_the_main_job(tmp_path: Path, locale: str, title: str) -> None:
     """Decisions scroll by, the report is shown, it is said that the results are invented, and status is 0."""
     ended = run("demo", LANG=locale, LC_ALL=locale, TMPDIR=str(tmp_path))

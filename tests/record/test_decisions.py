@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import names_in, read_log
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import names_in, read_log
 from emosieve.record.decisions import START, DecisionLog, Position, event_time, parse_line, stamp_after
 
 
@@ -98,7 +98,7 @@ class TestAppend:
     @given(st.text())
     def test_no_raw_control_reaches_the_log(self, text: str) -> None:
         """Whatever text an event carries, its line is valid JSON without control or bidi characters."""
-        from emosieve.record.decisions import _line  # noqa: PLC0415 - the boundary itself
+        from emosieve.record.decisions import _line
 
         line = _line({"event": "decided", "task": text, "nested": [{text: text}]})
 

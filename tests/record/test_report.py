@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import names_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from conftest import names_in
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report

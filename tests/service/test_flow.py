@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
 from structlog.testing import capture_logs
 
+from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.record.decisions import DecisionLog
 from emosieve.service import flow as flow_module
@@ -20,7 +20,7 @@ from emosieve.settings import Settings
 def time(make_task: MakeTask) -> FakeTime:
     """A clock far enough in the future for everything on the disk to be quiet."""
     del make_task
-    import time as real  # noqa: PLC0415 - the name is the fixture's
+    import time as real
 
     return FakeTime(real.time() + 60)
 
@@ -104,7 +104,9 @@ def test_a_log_that_cannot_be_written_blocks_all_and_is_told_once(
     assert 1 == len(read_log(root))
 
 
-def test_a_folder_that_will_not_do_blocks_with_its_words(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+def test_a_folder_that_will_not_do_blocks_with_its_words(
+    root: Path, make_task: MakeTask, time: FakeTime
+) -> None:
     """A destination that became a symlink is waited out, not fatal to a running daemon."""
     make_task()
     flow = flow_of(root, time)
@@ -160,10 +162,10 @@ def test_a_task_that_vanishes_before_its_move_is_forgotten(
     flow = flow_of(root, time)
     commit = Intake.commit
 
-    def delete_and_commit(intake: Intake, proposals: Any) -> Any:
+    def delete_and_commit(intake: Intake, proposals: Any, should_stop: Any) -> Any:
         (task / "result.json").unlink()
         task.rmdir()
-        return commit(intake, proposals)
+        return commit(intake, proposals, should_stop)
 
     monkeypatch.setattr(Intake, "commit", delete_and_commit)
     flow.step()

@@ -53,13 +53,17 @@ def test_json_where_nobody_looks() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", event["time"])
 
 
-@pytest.mark.parametrize(("stream", "settings"), [(Terminal(), Log()), (io.StringIO(), Log(format="console"))])
+@pytest.mark.parametrize(
+    ("stream", "settings"), [(Terminal(), Log()), (io.StringIO(), Log(format="console"))]
+)
 def test_sentences_on_a_terminal(stream: io.StringIO, settings: Log) -> None:
     """A decision reads as one: mark, verdict, task, emotion, confidence, reasons."""
     configure_logs(settings, stream)
     log = structlog.get_logger()
     task = {"task": "outputs_1", "emotion": "sad", "confidence": 0.41}
-    log.info("task.filed", verdict="low_quality", findings=["low_confidence"], destination="b/outputs_1", **task)
+    log.info(
+        "task.filed", verdict="low_quality", findings=["low_confidence"], destination="b/outputs_1", **task
+    )
     log.info("task.filed", verdict="normal", findings=[], destination="a/outputs_1.2", **task)
     log.info("task.filed", task="x", verdict="normal", emotion=None, confidence=None, destination="a/x")
     log.error("watch.blocked", cause="ENOSPC", retry_seconds=None)

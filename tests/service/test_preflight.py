@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask
 
+from conftest import MakeTask
 from emosieve.service import preflight
 from emosieve.service.preflight import Line, examine, worst
 from emosieve.settings import Settings
@@ -57,7 +57,9 @@ def test_a_root_one_level_too_high_is_a_warning(root: Path, make_task: MakeTask)
     assert f"give {root} as the root" == line.hint
 
 
-def test_a_folder_that_cannot_be_looked_into_is_passed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_looked_into_is_passed_over(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While looking for a better root, a folder without permission does not stop the check."""
     (root / "closed").mkdir()
     scandir = os.scandir

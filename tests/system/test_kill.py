@@ -7,6 +7,8 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
 from conftest import names_in, read_log
 from process import Watch, overrides, run
 from simulation import SimulatedWebUI
@@ -15,6 +17,7 @@ KILLS = 60 if os.environ.get("FULL") else 12
 _ENTRY = re.compile(r"^\[(outputs_\S+)\]$", re.MULTILINE)
 
 
+@pytest.mark.timeout(900)
 def test_killed_at_random_nothing_is_lost_doubled_or_torn(root: Path) -> None:
     """After many SIGKILLs every task is in one place, decided once, reported once; a rebuild changes no byte."""
     chance = random.Random(7)
@@ -37,7 +40,9 @@ def test_killed_at_random_nothing_is_lost_doubled_or_torn(root: Path) -> None:
     assert written == sorted(names_in(root / "normal") + names_in(root / "low_quality"))
     reports = sorted(root.glob("quality_report*.txt"))
     assert len(reports) > 1
-    assert written == sorted(name for path in reports for name in _ENTRY.findall(path.read_text(encoding="utf-8")))
+    assert written == sorted(
+        name for path in reports for name in _ENTRY.findall(path.read_text(encoding="utf-8"))
+    )
     before = {path: path.read_bytes() for path in reports}
     assert 0 == run("report", "rebuild", root, *overrides(**settings)).returncode
     assert before == {path: path.read_bytes() for path in root.glob("quality_report*.txt")}

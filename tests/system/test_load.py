@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from conftest import names_in, read_log
 from process import Watch
 from simulation import SimulatedWebUI
@@ -13,6 +15,7 @@ RATE = 20
 _ENTRY = re.compile(r"^\[(outputs_\S+)\]$", re.MULTILINE)
 
 
+@pytest.mark.timeout(300)
 def test_every_task_is_filed_once_and_none_before_its_last_write(root: Path) -> None:
     """At 20 tasks a second log, folders and report agree to the last task, and no move precedes a last write."""
     webui = SimulatedWebUI(root)

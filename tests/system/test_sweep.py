@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import MakeTask, names_in, read_log, result_bytes
 from process import EMOSIEVE, overrides, run
 
 TASK = "outputs_20240104_223000"
 QUICK = overrides(settle__quiet_seconds=0.2)
 
-ARTICLES_SCRIPT = '''
+ARTICLES_SCRIPT = """
 import json, shutil, sys
 from pathlib import Path
 root = Path(sys.argv[1])
@@ -26,7 +27,7 @@ for result in sorted(root.glob("outputs_*/result.json")):
     shutil.move(str(result.parent), str(folder))
     lines.append(f"[{result.parent.name}] {'低质量' if low else '正常'}")
 (root / "quality_report.txt").write_text("\\n".join(lines))
-'''
+"""
 """A one-shot script written the obvious way, as the article publishes it."""
 
 
@@ -70,7 +71,10 @@ def test_what_is_left_is_listed_with_reasons(root: Path, make_task: MakeTask) ->
     ended = run("sweep", root, *QUICK)
 
     assert 1 == ended.returncode
-    assert "2 still stand:\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON" in ended.stdout
+    assert (
+        "2 still stand:\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON"
+        in ended.stdout
+    )
     assert ["outputs_whole"] == names_in(root / "normal")
 
 

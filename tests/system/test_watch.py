@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conftest import MakeTask, names_in, read_log, result_bytes
 from process import EMOSIEVE, Watch, run
 
@@ -221,6 +222,18 @@ class TestReload:
             assert "did you mean rules.min_confidence?" in watch.wait_for("settings.refused")["cause"]
             write_task(root, confidence=0.65)
             assert "normal" == watch.wait_for("task.filed")["verdict"]
+
+    def test_another_way_of_watching_needs_no_restart(self, root: Path, tmp_path: Path) -> None:
+        """Mode, glob and intervals of watching follow a reload."""
+        config = tmp_path / "config.toml"
+        config.write_text("")
+        with Watch(root, "--config", str(config)) as watch:
+            watch.wait_for("watch.ready")
+            config.write_text('[watch]\nmode = "polling"\ntask_glob = "mine_*"\nrescan_seconds = 1\n')
+            watch.process.send_signal(signal.SIGHUP)
+            watch.wait_for("settings.reloaded")
+            write_task(root, "mine_1")
+            watch.wait_for("task.filed", task="mine_1")
 
     def test_what_needs_a_restart_says_so(self, root: Path, tmp_path: Path) -> None:
         """A changed folder is named as needing a restart, and is not used before."""

@@ -24,7 +24,7 @@ _IDENTITY_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = (1.0, 5.0)
 _DEAF_SECONDS: Final = 2.0
 """A task that stood this long before a listing found it should have been announced by an event."""
-_NEEDS_RESTART: Final = ("root", "filing", "watch")
+_NEEDS_RESTART: Final = ("root", "filing")
 
 log = structlog.get_logger()
 
@@ -208,10 +208,15 @@ class Daemon:
         changed = [key for key in _NEEDS_RESTART if getattr(new, key) != held[key]]
         if changed:
             log.warning("settings.need_restart", settings=changed, hint="restart emosieve for these")
+        mode_changed = new.watch.mode != self._settings.watch.mode
         self._settings = new.model_copy(update=held)
         configure_logs(self._settings.log)
         if self._flow is not None:
             self._flow.apply(self._settings)
+            if mode_changed:
+                self._wakeups.arm(self._flow.root, self._settings.watch.mode)
+        self._next_scan = 0.0
+        self._hinted = True
         log.info("settings.reloaded", profile=self._settings.profile)
 
     def _close(self) -> None:

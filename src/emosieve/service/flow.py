@@ -20,7 +20,8 @@ from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import Inbox
-from emosieve.watch.settle import Clock, Malformed, NoResult, Outcome, Policy, Settled, Settling, Waiting
+from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
+from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
 
 BATCH: Final = 256
 """Tasks to one commit: one fdatasync for all of them, and no long wait for a signal."""
@@ -71,8 +72,9 @@ class Flow:
         self._blocked_by: str | None = None
 
     def apply(self, settings: Settings) -> None:
-        """Take new settings of rules, settling, log and report."""
+        """Take new settings of watch, rules, settling, log and report."""
         self.rules = settings.rule_set
+        self.inbox.select(settings.watch.task_glob)
         self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
         self.intake.apply(settings)
 
@@ -118,7 +120,7 @@ class Flow:
                 proposals.append(proposal)
             if len(proposals) >= BATCH or looks >= _LOOKS or should_stop():
                 break
-        return self._commit(proposals) if proposals else []
+        return self._commit(proposals, should_stop) if proposals else []
 
     def due_in(self) -> float | None:
         """Seconds until ``step`` has something to do; ``None`` when nothing is pending."""
@@ -153,14 +155,14 @@ class Flow:
             log.warning("task.overdue", task=name, hint="no result came; it stays where it is")
         return proposal
 
-    def _commit(self, proposals: list[Proposal]) -> list[Done | NotDone]:
+    def _commit(self, proposals: list[Proposal], should_stop: Callable[[], bool]) -> list[Done | NotDone]:
         if self.dry_run:
             done = self.intake.preview(proposals)
             for one in done:
                 self._count(one)
             return [*done]
         try:
-            outcomes = self.intake.commit(proposals)
+            outcomes = self.intake.commit(proposals, should_stop)
         except (OSError, SetupError) as error:
             self._block(error, proposals)
             return []

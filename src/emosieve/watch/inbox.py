@@ -111,9 +111,13 @@ class Inbox:
 
     def __init__(self, root: str, task_glob: str, reserved: frozenset[str], *, ask_lease: bool) -> None:
         self.root = root
-        self.matches = re.compile(fnmatch.translate(task_glob)).match
+        self.select(task_glob)
         self._reserved = reserved
         self._ask_lease = ask_lease
+
+    def select(self, task_glob: str) -> None:
+        """Take another glob for which directory names are tasks."""
+        self.matches = re.compile(fnmatch.translate(task_glob)).match
 
     def list(self) -> Listing:
         """Names only, sorted: the WebUI's names sort by time, so the oldest comes first.

@@ -199,7 +199,7 @@ def limit_words(error: OSError) -> str:
 def inotify_limit(key: str) -> int | None:
     """The value of a sysctl under fs.inotify, ``None`` off Linux."""
     try:
-        with open(f"/proc/sys/fs/inotify/{key}", encoding="ascii") as file:
+        with open(f"/proc/sys/fs/inotify/{key}", encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return None

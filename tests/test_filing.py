@@ -1,0 +1,774 @@
+import errno
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MakeTask, names_in, result_bytes
+from emosieve import filing
+from emosieve.commands.simulated_webui import npy_bytes
+from emosieve.errors import SetupError
+from emosieve.filing import REMOVING, Folders, Mover, folder_problem
+
+NAME = "outputs_20240104_223000"
+FILES = {"processed_audio.wav": b"RIFF", "embedding.npy": npy_bytes()}
+STAGING = ".emosieve-staging"
+REMOVING_ELSEWHERE = ".emosieve-removing"
+
+
+@pytest.fixture
+def folders(root: Path) -> Folders:
+    """The three folders, made, under the root."""
+    made = Folders(str(root), {"normal": "normal", "low_quality": "low_quality", "quarantined": "quarantine"})
+    made.make()
+    return made
+
+
+def _mount(kind: list[str], point: Path) -> None:
+    point.mkdir()
+    subprocess.run(["mount", *kind, str(point)], check=True)
+
+
+def _unmount(point: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(point)], check=True)
+
+
+@pytest.fixture(params=["another file system", "another mount"])
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory to which no rename leads: a tmpfs, or a bind mount of the root's own file system."""
+    if request.param == "another file system":
+        path = Path(tempfile.mkdtemp(prefix="emosieve-test-", dir="/dev/shm"))
+        if path.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("the temporary directory lies in /dev/shm itself")
+        yield path
+        shutil.rmtree(path)
+        return
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    behind, point = tmp_path / "behind", tmp_path / "elsewhere"
+    behind.mkdir()
+    _mount(["--bind", str(behind)], point)
+    try:
+        yield point
+    finally:
+        _unmount(point)
+
+
+@pytest.fixture
+def apart(root: Path, elsewhere: Path) -> Folders:
+    """The normal folder elsewhere, the others under the root."""
+    by_verdict = {"normal": f"{elsewhere}/normal", "low_quality": "low_quality", "quarantined": "quarantine"}
+    made = Folders(str(root), by_verdict)
+    made.make()
+    return made
+
+
+def _content(folder: Path) -> dict[str, bytes | str]:
+    """All that stands in a directory: content of files, target of symlinks, an empty text for directories."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        else:
+            found[name] = path.read_bytes() if path.is_file() else ""
+    return found
+
+
+def _directory(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _open_below(*roots: Path) -> list[str]:
+    targets = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            targets.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [target for target in targets if target.startswith(tuple(map(str, roots)))]
+
+
+def _leftovers(*roots: Path) -> list[str]:
+    """Whatever of emosieve's own a move has left behind."""
+    hidden = (STAGING, REMOVING_ELSEWHERE, "removing")
+    return [
+        str(path)
+        for root in roots
+        for path in root.rglob("*")
+        if path.name in hidden or (path.name.endswith(".emosieve") and path.name != ".emosieve")
+    ]
+
+
+# Locations.
+
+
+@pytest.mark.parametrize(
+    ("location", "path", "verdict"),
+    [
+        ("", "/r", None),
+        (NAME, f"/r/{NAME}", None),
+        (f"normal/{NAME}", f"/r/normal/{NAME}", "normal"),
+        (f"/far/low/{NAME}", f"/far/low/{NAME}", "low_quality"),
+        (f"other/{NAME}", f"/r/other/{NAME}", None),
+    ],
+)
+def test_a_location_is_a_path_under_the_root_or_absolute(
+    location: str, path: str, verdict: str | None
+) -> None:
+    """Its path and its verdict follow from the folder that it names."""
+    folders = Folders("/r", {"normal": "normal", "low_quality": "/far/low"})
+    assert path == folders.path(location)
+    assert verdict == folders.verdict_at(location)
+
+
+def test_the_location_of_a_path_is_written_as_the_log_writes_it(root: Path, tmp_path: Path) -> None:
+    """Relative under the root, absolute elsewhere; parents are followed, the last component is not."""
+    folders = Folders(str(root), {})
+    (tmp_path / "link").symlink_to(root)
+    (root / "normal").mkdir()
+    (root / "normal" / NAME).symlink_to(tmp_path)
+    assert folders.location_of(f"{root}/{NAME}") == NAME
+    assert folders.location_of(f"{root}/normal/../{NAME}/") == NAME
+    assert folders.location_of(f"{tmp_path}/link/normal/{NAME}") == f"normal/{NAME}"
+    assert folders.location_of(f"{tmp_path}/far/{NAME}") == f"{tmp_path}/far/{NAME}"
+
+
+# Folders.
+
+
+def test_missing_folders_are_made_and_standing_ones_stay(root: Path, tmp_path: Path) -> None:
+    """Folders are made under the root and elsewhere, and what stands in one that exists is kept."""
+    (root / "normal").mkdir()
+    (root / "normal" / "outputs_old").mkdir()
+    Folders(str(root), {"normal": "normal", "low_quality": f"{tmp_path}/low"}).make()
+    assert names_in(root / "normal") == ["outputs_old"]
+    assert (tmp_path / "low").is_dir()
+
+
+def test_a_symlinked_folder_is_refused_and_its_target_named(root: Path, tmp_path: Path) -> None:
+    """A symlink in a folder's place is a set-up error that says where it leads and what to write instead."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (root / "normal").symlink_to(target)
+    expected = f"{root}/normal: is a symlink to {target}; write {target} in [filing], or make it a directory"
+    with pytest.raises(SetupError) as caught:
+        Folders(str(root), {"normal": "normal"}).make()
+    assert str(caught.value) == expected
+
+
+def test_a_file_in_a_folders_place_is_refused(root: Path) -> None:
+    """What is no directory is a set-up error that says so, and stays as it is."""
+    (root / "normal").write_bytes(b"mine")
+    with pytest.raises(SetupError, match=r"normal: is not a directory; move it away, or choose another name"):
+        Folders(str(root), {"normal": "normal"}).make()
+    assert (root / "normal").read_bytes() == b"mine"
+
+
+def test_an_absolute_folder_inside_the_root_is_refused(root: Path) -> None:
+    """Two ways to write one folder would be two locations in the log: the short one is asked for."""
+    expected = f"{root}/deep/n: lies inside the root; write a single name such as 'n' in [filing]"
+    with pytest.raises(SetupError) as caught:
+        Folders(str(root), {"normal": f"{root}/deep/n"}).make()
+    assert str(caught.value) == expected
+    assert names_in(root) == []
+
+
+def test_a_folder_that_cannot_be_made_is_a_set_up_error(root: Path, tmp_path: Path) -> None:
+    """A missing parent is not made: it may be a disk that is not mounted."""
+    folder = f"{tmp_path}/missing/normal"
+    with pytest.raises(SetupError) as caught:
+        Folders(str(root), {"normal": folder}).make()
+    expected = f"{folder}: cannot be made: No such file or directory; make it, or allow it"
+    assert str(caught.value) == expected
+
+
+def test_a_folder_that_stands_or_can_be_made_is_no_problem(root: Path) -> None:
+    """Nothing is said of a directory, nor of a path where nothing stands."""
+    assert folder_problem(str(root)) is None
+    assert folder_problem(str(root / "missing")) is None
+
+
+def test_a_folder_that_became_a_symlink_is_not_entered(folders: Folders, root: Path, tmp_path: Path) -> None:
+    """A symlink that takes a folder's place after it was made leads no task out of the root."""
+    (root / NAME).mkdir()
+    (root / "normal").rmdir()
+    (root / "normal").symlink_to(tmp_path)
+    with Mover(folders) as mover, pytest.raises(NotADirectoryError):
+        mover.move(NAME, f"normal/{NAME}", None)
+    assert not (tmp_path / NAME).exists()
+    assert (root / NAME).is_dir()
+
+
+def test_cleaning_takes_what_a_killed_run_left_and_nothing_else(apart: Folders, root: Path) -> None:
+    """Half copies and half removed sources go in every folder; tasks, filed or not, stay."""
+    normal = Path(apart.by_verdict["normal"])
+    for left in (root / REMOVING, root / STAGING, normal / STAGING, normal / REMOVING_ELSEWHERE):
+        (left / NAME).mkdir(parents=True)
+        (left / NAME / "result.json").write_bytes(b"{}")
+    for kept in (root / NAME, normal / NAME, root / "low_quality" / NAME):
+        kept.mkdir()
+    apart.clean()
+    assert _leftovers(root, normal) == []
+    assert names_in(normal) == [NAME]
+    assert names_in(root) == [".emosieve", "low_quality", NAME, "quarantine"]
+
+
+def test_cleaning_follows_no_symlink(folders: Folders, root: Path, tmp_path: Path) -> None:
+    """A symlink in the place of our own hidden directories costs nobody a file."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_bytes(b"")
+    (root / "normal" / STAGING).symlink_to(tmp_path / "precious")
+    folders.clean()
+    assert names_in(tmp_path / "precious") == ["file"]
+
+
+# Names.
+
+
+def test_a_taken_name_gets_a_suffix(folders: Folders, root: Path) -> None:
+    """.2, then .3: the first that is free, whatever it is that stands there, and in this batch."""
+    (root / "normal" / NAME).mkdir()
+    (root / "normal" / f"{NAME}.2").symlink_to(root / "nowhere")
+    taken: set[str] = set()
+    with Mover(folders) as mover:
+        chosen = [mover.choose("normal", NAME, taken) for _ in range(2)]
+        assert chosen == [f"normal/{NAME}.3", f"normal/{NAME}.4"]
+        assert mover.choose("low_quality", NAME, taken) == f"low_quality/{NAME}"
+        assert mover.choose("", NAME, taken) == NAME
+    assert taken == {f"normal/{NAME}.3", f"normal/{NAME}.4", f"low_quality/{NAME}", NAME}
+
+
+def test_in_a_folder_that_is_missing_every_name_is_free(root: Path) -> None:
+    """A dry run makes no folder, and still knows where a task would go."""
+    with Mover(Folders(str(root), {"normal": "normal"})) as mover:
+        assert mover.stat(f"normal/{NAME}") is None
+        assert mover.choose("normal", NAME, set()) == f"normal/{NAME}"
+
+
+def test_a_stat_follows_no_symlink(folders: Folders, root: Path, tmp_path: Path) -> None:
+    """What stands at a location is told as itself."""
+    (root / NAME).symlink_to(tmp_path)
+    with Mover(folders) as mover:
+        status = mover.stat(NAME)
+    assert status is not None
+    assert stat.S_ISLNK(status.st_mode)
+
+
+# One file system.
+
+
+def test_a_move_is_one_rename(folders: Folders, root: Path, make_task: MakeTask) -> None:
+    """The directory itself, same inode, stands at its destination, and nowhere else."""
+    task = make_task(files=FILES)
+    before, content = _directory(task), _content(task)
+    with Mover(folders) as mover:
+        mover.move(NAME, f"normal/{NAME}", before)
+        mover.sync()
+        assert not mover.has_copied
+    filed = root / "normal" / NAME
+    assert before == _directory(filed)
+    assert content == _content(filed)
+    assert not task.exists()
+
+
+def _empty_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _full_directory(path: Path) -> None:
+    path.mkdir()
+    (path / "result.json").write_bytes(b"theirs")
+
+
+def _same_task(path: Path) -> None:
+    shutil.copytree(path.parent.parent / NAME, path)
+
+
+def _file(path: Path) -> None:
+    path.write_bytes(b"theirs")
+
+
+def _symlink(path: Path) -> None:
+    path.symlink_to(path.parent)
+
+
+STANDING = [_empty_directory, _full_directory, _same_task, _file, _symlink]
+
+
+@pytest.mark.parametrize("stand", STANDING)
+def test_what_stands_at_the_destination_is_never_replaced_nor_nested_into(
+    folders: Folders, root: Path, make_task: MakeTask, stand: Callable[[Path], None]
+) -> None:
+    """An empty directory, a full one, an equal one, a file or a symlink: all stays, on both sides."""
+    task = make_task(files=FILES)
+    destination = root / "normal" / NAME
+    stand(destination)
+    before = _directory(destination), _content(destination), _content(task)
+    with Mover(folders) as mover, pytest.raises(FileExistsError):
+        mover.move(NAME, f"normal/{NAME}", None)
+    assert before == (_directory(destination), _content(destination), _content(task))
+
+
+def test_a_directory_that_replaced_the_judged_one_is_not_moved(
+    folders: Folders, root: Path, make_task: MakeTask
+) -> None:
+    """Another inode under the same name is another task, and stays."""
+    task = make_task()
+    judged = _directory(task)
+    task.rename(root / "gone")
+    make_task(result=b"{}")
+    with Mover(folders) as mover, pytest.raises(FileNotFoundError):
+        mover.move(NAME, f"normal/{NAME}", judged)
+    assert (task / "result.json").read_bytes() == b"{}"
+    assert names_in(root / "normal") == []
+
+
+def test_a_task_that_is_gone_cannot_be_moved(folders: Folders) -> None:
+    """A missing source is told as such."""
+    with Mover(folders) as mover, pytest.raises(FileNotFoundError):
+        mover.move(NAME, f"normal/{NAME}", None)
+
+
+def test_a_rename_that_fails_leaves_all_as_it_was(folders: Folders, root: Path) -> None:
+    """A cause that a copy would not cure goes up, and nothing is copied."""
+    with Mover(folders) as mover, pytest.raises(OSError, match="Invalid argument"):
+        mover.move("low_quality", "low_quality/inside", None)
+    assert names_in(root / "low_quality") == []
+
+
+def test_no_folder_stays_open_after_the_batch(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """Every descriptor is closed at the end, whatever happened in between."""
+    make_task()
+    with suppress(FileNotFoundError), Mover(apart) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+        mover.sync()
+        assert _open_below(root, elsewhere) != []
+        mover.move("outputs_missing", "low_quality/outputs_missing", None)
+    assert _open_below(root, elsewhere) == []
+
+
+# Across file systems.
+
+
+def _rich_task(root: Path, make_task: MakeTask) -> Path:
+    task = make_task(files=FILES)
+    (task / "more" / "deep").mkdir(parents=True)
+    (task / "more" / "deep" / "file.txt").write_bytes(b"deep")
+    (task / "link").symlink_to("/nowhere")
+    (task / "result.json").chmod(0o640)
+    os.utime(task / "result.json", ns=(10**18, 10**18))
+    assert root == task.parent
+    return task
+
+
+def test_across_file_systems_a_task_arrives_whole_and_its_source_goes(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """Content, modes, times and symlinks arrive; source, staging copy and removing directory are gone."""
+    task = _rich_task(root, make_task)
+    content = _content(task)
+    with Mover(apart) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", _directory(task))
+        mover.sync()
+        assert mover.has_copied
+    filed = elsewhere / "normal" / NAME
+    assert content == _content(filed)
+    assert (filed / "result.json").stat().st_mtime_ns == 10**18
+    assert stat.S_IMODE((filed / "result.json").stat().st_mode) == 0o640
+    assert not task.exists()
+    assert _leftovers(root, elsewhere) == []
+
+
+@pytest.mark.parametrize("destination", [NAME, f"low_quality/{NAME}"])
+def test_a_task_comes_back_from_another_file_system(
+    apart: Folders, root: Path, elsewhere: Path, destination: str
+) -> None:
+    """A restored task arrives whole in the inbox, or in another folder, and is gone where it was."""
+    source = elsewhere / "normal" / NAME
+    source.mkdir()
+    (source / "result.json").write_bytes(result_bytes())
+    content = _content(source)
+    with Mover(apart) as mover:
+        mover.move(f"{elsewhere}/normal/{NAME}", destination, None)
+    assert content == _content(root / destination)
+    assert names_in(elsewhere / "normal") == []
+    assert _leftovers(root, elsewhere) == []
+
+
+def test_many_moves_across_file_systems_hold_no_more_open_than_a_few(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """A batch of any length keeps only its folders open."""
+    names = [f"outputs_{number}" for number in range(20)]
+    for name in names:
+        make_task(name)
+    with Mover(apart) as mover:
+        for name in names:
+            mover.move(name, f"{elsewhere}/normal/{name}", None)
+        assert sorted(_open_below(root, elsewhere)) == sorted([str(root), f"{elsewhere}/normal"])
+    assert names_in(elsewhere / "normal") == sorted(names)
+
+
+@pytest.mark.parametrize("stand", [_empty_directory, _full_directory, _file, _symlink])
+def test_across_file_systems_too_nothing_is_replaced(
+    apart: Folders, elsewhere: Path, make_task: MakeTask, stand: Callable[[Path], None]
+) -> None:
+    """What stands at the destination, and is not this task's own copy, stays, and so does the task."""
+    task = make_task(files=FILES)
+    destination = elsewhere / "normal" / NAME
+    stand(destination)
+    before = _directory(destination), _content(destination), _content(task)
+    with Mover(apart) as mover, pytest.raises(FileExistsError):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert before == (_directory(destination), _content(destination), _content(task))
+
+
+def test_what_takes_the_destination_during_the_copy_is_not_replaced(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty directory that appears under the name while a copy is made stays, and the task stays whole."""
+    task = make_task(files=FILES)
+    content = _content(task)
+    destination = elsewhere / "normal" / NAME
+    _before(monkeypatch, "_sync_tree", lambda _: destination.mkdir())
+    with Mover(apart) as mover, pytest.raises(FileExistsError):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert names_in(destination) == []
+    assert content == _content(task)
+    assert _leftovers(root, elsewhere) == []
+
+
+def _before(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Any], object]) -> None:
+    """Act before a function of the module does its work; the act gets its first argument."""
+    real = getattr(filing, name)
+
+    def wrapped(first: Any, *more: Any) -> Any:
+        act(first)
+        return real(first, *more)
+
+    monkeypatch.setattr(filing, name, wrapped)
+
+
+def test_a_source_that_changed_while_it_was_copied_is_not_lost(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late bytes in the source call the move off: the source stands with them, and no copy is left."""
+    task = make_task(files=FILES)
+
+    def write_late(_: str) -> None:
+        (task / "late.npy").write_bytes(b"late")
+
+    _before(monkeypatch, "_sync_tree", write_late)
+    with Mover(apart) as mover, pytest.raises(OSError, match="changed while it was copied") as caught:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert caught.value.errno == errno.EBUSY
+    assert (task / "late.npy").read_bytes() == b"late"
+    assert names_in(elsewhere / "normal") == []
+    assert _leftovers(root, elsewhere) == []
+
+
+def test_a_source_that_changed_after_its_copy_got_its_name_is_not_lost(
+    apart: Folders, elsewhere: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that come while the copy's name is forced to the disk keep the source where it stands."""
+    task = make_task(files=FILES)
+
+    def write_late(path: str) -> None:
+        if path == f"{elsewhere}/normal":
+            (task / "late.npy").write_bytes(b"late")
+
+    _before(monkeypatch, "sync_directory", write_late)
+    with Mover(apart) as mover, pytest.raises(OSError, match="changed while it was copied"):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert (task / "late.npy").read_bytes() == b"late"
+
+
+def test_a_finished_copy_only_has_its_source_removed(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """A destination with the same names, sizes and bytes stays the very directory it is; the source goes."""
+    task = _rich_task(root, make_task)
+    copy = elsewhere / "normal" / NAME
+    shutil.copytree(task, copy, symlinks=True)
+    before = _directory(copy), _content(copy)
+    with Mover(apart) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert before == (_directory(copy), _content(copy))
+    assert not task.exists()
+    assert _leftovers(root, elsewhere) == []
+
+
+def _other_bytes(copy: Path) -> None:
+    (copy / "result.json").write_bytes(b"x" * (copy / "result.json").stat().st_size)
+
+
+def _shorter(copy: Path) -> None:
+    os.truncate(copy / "embedding.npy", 10)
+
+
+def _one_less(copy: Path) -> None:
+    (copy / "embedding.npy").unlink()
+
+
+def _one_more(copy: Path) -> None:
+    (copy / "review.txt").write_bytes(b"")
+
+
+@pytest.mark.parametrize("differ", [_other_bytes, _shorter, _one_less, _one_more])
+def test_another_task_at_the_destination_is_no_finished_copy(
+    apart: Folders, elsewhere: Path, make_task: MakeTask, differ: Callable[[Path], None]
+) -> None:
+    """Other bytes of the same size, a shorter, missing or further file: both tasks stay."""
+    task = make_task(files=FILES)
+    copy = elsewhere / "normal" / NAME
+    shutil.copytree(task, copy)
+    differ(copy)
+    with Mover(apart) as mover, pytest.raises(FileExistsError):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert task.is_dir()
+
+
+def _socket(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as one:
+        one.bind(f"{folder}/s")
+        os.rename(f"{folder}/s", path)
+
+
+def _device(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a device")
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, _socket, _device])
+def test_what_would_never_end_is_not_copied(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask, plant: Callable[[Path], None]
+) -> None:
+    """A FIFO, socket or device in a task is opened by no copy: the task stays, and the error names it."""
+    task = make_task()
+    plant(task / "odd.wav")
+    with Mover(apart) as mover, pytest.raises(OSError, match="FIFO, socket or device") as caught:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOTSUP, f"{task}/odd.wav")
+    assert task.is_dir()
+    assert _leftovers(root, elsewhere) == []
+
+
+# Killed in the middle.
+
+
+def _is_killed(number: int, act: Callable[[], None]) -> bool:
+    """Do something in a process that is killed before its ``number``-th call on the file system."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks in a process with threads
+        child = os.fork()
+    if child == 0:
+        left = number
+
+        def count(event: str, _: object) -> None:
+            nonlocal left
+            if event.startswith(("os.", "open", "shutil.")):
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_a_move_killed_anywhere_is_finished_by_the_next_run(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """At every instant one whole task stands in a place; the next run ends with one, and no trace."""
+    filed = elsewhere / "normal" / NAME
+    destination = f"{elsewhere}/normal/{NAME}"
+
+    def move() -> None:
+        with Mover(apart) as mover:
+            mover.move(NAME, destination, None)
+
+    kills = 0
+    while True:
+        task = make_task(files=FILES)
+        (task / "more").mkdir()
+        content = _content(task)
+        killed = _is_killed(kills + 1, move)
+        assert not task.exists() or content == _content(task), kills
+        assert not filed.exists() or content == _content(filed), kills
+        assert task.exists() or filed.exists(), kills
+        apart.clean()
+        if task.exists():
+            move()
+        assert content == _content(filed), kills
+        assert names_in(elsewhere / "normal") == [NAME], kills
+        assert not task.exists(), kills
+        assert _leftovers(root, elsewhere) == [], kills
+        if not killed:
+            break
+        kills += 1
+        shutil.rmtree(filed)
+    assert kills > 20
+
+
+# Late files.
+
+
+def _late(root: Path, files: dict[str, bytes]) -> Path:
+    late = root / NAME
+    late.mkdir()
+    for name, content in files.items():
+        (late / name).write_bytes(content)
+    return late
+
+
+def _filed(folder: Path) -> Path:
+    filed = folder / "normal" / NAME
+    filed.mkdir(parents=True)
+    (filed / "result.json").write_bytes(result_bytes())
+    return filed
+
+
+def test_late_files_join_their_filed_task(folders: Folders, root: Path) -> None:
+    """The files stand in the filed task, and the late directory is gone."""
+    late = _late(root, {"embedding.npy": b"1", "process.log": b"2"})
+    filed = _filed(root)
+    with Mover(folders) as mover:
+        mover.join(NAME, f"normal/{NAME}", ("embedding.npy", "process.log"))
+        mover.sync()
+    expected = {"embedding.npy": b"1", "process.log": b"2", "result.json": result_bytes()}
+    assert expected == _content(filed)
+    assert not late.exists()
+
+
+def test_an_empty_late_directory_only_goes(folders: Folders, root: Path) -> None:
+    """A directory that a writer made anew and left empty leaves no trace."""
+    late = _late(root, {})
+    filed = _filed(root)
+    with Mover(folders) as mover:
+        mover.join(NAME, f"normal/{NAME}", ())
+    assert names_in(filed) == ["result.json"]
+    assert not late.exists()
+
+
+def test_a_joining_that_was_broken_off_goes_on(folders: Folders, root: Path) -> None:
+    """Files that joined already are passed over."""
+    _late(root, {"b.npy": b"2"})
+    filed = _filed(root)
+    (filed / "a.npy").write_bytes(b"1")
+    with Mover(folders) as mover:
+        mover.join(NAME, f"normal/{NAME}", ("a.npy", "b.npy"))
+    assert names_in(filed) == ["a.npy", "b.npy", "result.json"]
+
+
+@pytest.mark.parametrize("theirs", [b"1", b"other"])
+def test_a_file_of_the_filed_task_is_never_replaced(folders: Folders, root: Path, theirs: bytes) -> None:
+    """A name that the filed task has got by now keeps the late file where it is, equal or not."""
+    late = _late(root, {"a.npy": b"1"})
+    filed = _filed(root)
+    (filed / "a.npy").write_bytes(theirs)
+    with Mover(folders) as mover, pytest.raises(FileExistsError):
+        mover.join(NAME, f"normal/{NAME}", ("a.npy",))
+    assert (filed / "a.npy").read_bytes() == theirs
+    assert (late / "a.npy").read_bytes() == b"1"
+
+
+def test_a_late_directory_that_got_more_files_stays(folders: Folders, root: Path) -> None:
+    """What came after the decision to join is not deleted with the directory."""
+    late = _late(root, {"a.npy": b"1", "later.npy": b"2"})
+    _filed(root)
+    with Mover(folders) as mover, pytest.raises(OSError, match="not empty"):
+        mover.join(NAME, f"normal/{NAME}", ("a.npy",))
+    assert names_in(late) == ["later.npy"]
+
+
+def test_files_do_not_join_what_is_gone(folders: Folders, root: Path) -> None:
+    """A filed task that somebody moved away in between gets nothing, and nothing is lost."""
+    late = _late(root, {"a.npy": b"1"})
+    with Mover(folders) as mover, pytest.raises(FileNotFoundError):
+        mover.join(NAME, f"normal/{NAME}", ("a.npy",))
+    assert names_in(late) == ["a.npy"]
+
+
+def test_late_files_join_across_file_systems(apart: Folders, root: Path, elsewhere: Path) -> None:
+    """Files and symlinks arrive whole under their own names, and the late directory is gone."""
+    late = _late(root, {"a.npy": b"1"})
+    (late / "link").symlink_to("/nowhere")
+    filed = elsewhere / "normal" / NAME
+    filed.mkdir()
+    (filed / ".link.emosieve").symlink_to("/left/by/a/killed/run")
+    with Mover(apart) as mover:
+        mover.join(NAME, f"{elsewhere}/normal/{NAME}", ("a.npy", "link"))
+    assert _content(filed) == {"a.npy": b"1", "link": "/nowhere"}
+    assert not late.exists()
+
+
+def test_a_fifo_joins_nothing_across_file_systems(apart: Folders, root: Path, elsewhere: Path) -> None:
+    """A copy would wait for ever for a FIFO's writer: it is refused, and stays."""
+    late = _late(root, {})
+    os.mkfifo(late / "pipe")
+    (elsewhere / "normal" / NAME).mkdir()
+    with Mover(apart) as mover, pytest.raises(OSError, match="FIFO, socket or device"):
+        mover.join(NAME, f"{elsewhere}/normal/{NAME}", ("pipe",))
+    assert names_in(late) == ["pipe"]
+
+
+def test_a_joining_across_file_systems_replaces_nothing(apart: Folders, root: Path, elsewhere: Path) -> None:
+    """A file of other bytes, or a symlink, under the name stays, and so does the late file."""
+    late = _late(root, {"a.npy": b"1", "link": b"2"})
+    filed = elsewhere / "normal" / NAME
+    filed.mkdir()
+    (filed / "a.npy").write_bytes(b"x")
+    (filed / "link").symlink_to(late / "link")
+    for name in ("a.npy", "link"):
+        with Mover(apart) as mover, pytest.raises(FileExistsError):
+            mover.join(NAME, f"{elsewhere}/normal/{NAME}", (name,))
+    assert _content(filed) == {"a.npy": b"x", "link": str(late / "link")}
+    assert _content(late) == {"a.npy": b"1", "link": b"2"}
+
+
+def test_a_joining_killed_anywhere_is_finished_by_the_next_run(
+    apart: Folders, root: Path, elsewhere: Path
+) -> None:
+    """No file is ever missing on both sides or half there, and the next run brings all of them over."""
+    files = {"a.npy": b"1", "b.npy": npy_bytes()}
+    filed = elsewhere / "normal" / NAME
+
+    def join() -> None:
+        with Mover(apart) as mover:
+            mover.join(NAME, f"{elsewhere}/normal/{NAME}", tuple(files))
+
+    kills = 0
+    while True:
+        late = _late(root, files)
+        filed.mkdir()
+        killed = _is_killed(kills + 1, join)
+        here = _content(late) if late.exists() else {}
+        there = {name: data for name, data in _content(filed).items() if name in files}
+        assert files == {**here, **there}, kills
+        if late.exists():
+            join()
+        assert files == _content(filed), kills
+        assert not late.exists(), kills
+        if not killed:
+            break
+        kills += 1
+        shutil.rmtree(filed)
+    assert kills > 10

@@ -1,0 +1,165 @@
+import fcntl
+import mmap
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from emosieve.watch.filesystem import UNKNOWN, FileSystem, file_system_of, is_open_for_writing
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A mount table as the kernel writes it."""
+    path = tmp_path / "mountinfo"
+    path.write_text(
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "30 22 0:40 / /srv/out rw,noatime - nfs4 server:/export rw\n"
+        "31 22 0:41 / /srv/out/deep ro,noatime - tmpfs tmpfs rw\n"
+        "32 22 0:42 / /srv/with\\040space\\134slash rw - fuse.sshfs user@host: rw\n"
+        "33 22 0:43 / /srv/twice rw - ext4 /dev/sdb1 rw\n"
+        "34 33 0:44 / /srv/twice rw - cifs //host/share rw\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/home/x", FileSystem("ext4", "/")),
+        ("/srv/out", FileSystem("nfs4", "/srv/out")),
+        ("/srv/out/a/b", FileSystem("nfs4", "/srv/out")),
+        ("/srv/output", FileSystem("ext4", "/")),
+        ("/srv/out/deep/a", FileSystem("tmpfs", "/srv/out/deep", read_only=True)),
+        ("/srv/with space\\slash/a", FileSystem("fuse.sshfs", "/srv/with space\\slash")),
+        ("/srv/twice", FileSystem("cifs", "/srv/twice")),
+    ],
+)
+def test_a_path_lies_on_the_last_and_deepest_mount_around_it(
+    table: Path, path: str, expected: FileSystem
+) -> None:
+    """The mount point that is the longest whole-component prefix wins, of two equal ones the later."""
+    assert expected == file_system_of(path, str(table))
+
+
+def test_without_a_mount_table_the_file_system_is_unknown_and_not_local(tmp_path: Path) -> None:
+    """Where the kernel has no mount table, nothing is promised about the file system."""
+    file_system = file_system_of("/", str(tmp_path / "missing"))
+    assert file_system == UNKNOWN
+    assert not file_system.is_local
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, True) for name in ("ext4", "xfs", "btrfs", "overlay", "tmpfs")),
+        *((name, False) for name in ("nfs4", "cifs", "9p", "fuse.sshfs", "virtiofs", "vboxsf")),
+    ],
+)
+def test_only_file_systems_without_remote_writers_are_local(name: str, *, expected: bool) -> None:
+    """Whatever may be written from another machine, or from behind a FUSE daemon, is not local."""
+    assert expected == FileSystem(name, "/").is_local
+
+
+def test_a_symlinked_path_lies_where_its_target_does(tmp_path: Path, table: Path) -> None:
+    """The file system is that of the real path, not of the symlink."""
+    (tmp_path / "link").symlink_to("/srv/out")
+    assert file_system_of(str(tmp_path / "link"), str(table)).mount_point == "/srv/out"
+
+
+def test_the_real_mount_table_is_understood() -> None:
+    """On this machine /proc is found to be what it is."""
+    assert file_system_of("/proc/self/status") == FileSystem("proc", "/proc")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of a few bytes."""
+    path = tmp_path / "file"
+    path.write_bytes(b"0123")
+    return path
+
+
+def _ask(path: Path) -> bool | None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return is_open_for_writing(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_file_that_nobody_writes_is_free_even_while_it_is_read(file: Path) -> None:
+    """Readers do not count as writers."""
+    with file.open("rb"):
+        answer = _ask(file)
+    assert answer is False
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b"])
+def test_a_file_open_for_writing_is_busy_until_it_is_closed(file: Path, mode: str) -> None:
+    """An open write descriptor makes a file busy, without a single byte written; closing it frees it."""
+    with file.open(mode):
+        assert _ask(file) is True
+    assert _ask(file) is False
+
+
+def test_a_writable_mmap_counts_as_a_writer_after_its_file_is_closed(file: Path) -> None:
+    """The lease sees a shared mapping that outlives its descriptor."""
+    with file.open("r+b") as opened:
+        mapping = mmap.mmap(opened.fileno(), 4)
+    with mapping:
+        assert _ask(file) is True
+
+
+def test_where_the_kernel_has_no_leases_the_answer_is_unknown(tmp_path: Path) -> None:
+    """A directory cannot be leased, so nothing is said about writers."""
+    assert _ask(tmp_path) is None
+
+
+def test_no_lease_stays_behind(file: Path) -> None:
+    """The lease is given back at once: no writer ever waits for it."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        is_open_for_writing(descriptor)
+        assert fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_UNLCK
+    finally:
+        os.close(descriptor)
+
+
+def test_a_writer_that_comes_while_the_lease_is_held_cannot_kill_us(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells of such a writer by SIGURG, which is ignored by default, not by the deadly SIGIO."""
+    received: list[int] = []
+    ask_kernel = fcntl.fcntl
+
+    def with_a_writer(descriptor: int, command: int, argument: int) -> int:
+        answer = ask_kernel(descriptor, command, argument)
+        if (command, argument) == (fcntl.F_SETLEASE, fcntl.F_RDLCK):
+            with pytest.raises(BlockingIOError):
+                os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+        return answer
+
+    before = {
+        number: signal.signal(number, lambda number, _frame: received.append(number))
+        for number in (signal.SIGIO, signal.SIGURG)
+    }
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "fcntl", with_a_writer)
+            answer = _ask(file)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert answer is False
+    assert received == [signal.SIGURG]
+
+
+def test_off_linux_nobody_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without leases the answer is unknown even for a file that is open."""
+    with file.open("ab"), monkeypatch.context() as patch:
+        patch.setattr("sys.platform", "darwin")
+        answer = _ask(file)
+    assert answer is None

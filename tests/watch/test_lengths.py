@@ -1,0 +1,110 @@
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emosieve.commands.simulated_webui import npy_bytes, write_wav
+from emosieve.watch.lengths import HEAD_BYTES, declared_length
+
+
+def _riff(size: int, form: bytes = b"WAVE", magic: bytes = b"RIFF") -> bytes:
+    return struct.pack("<4sI4s", magic, size, form) + bytes(32)
+
+
+def _npy(header: str, version: int = 1) -> bytes:
+    text = header.encode("latin-1")
+    length = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text
+
+
+@pytest.mark.parametrize("name", ["processed_audio.wav", "PROCESSED.WAV"])
+def test_a_finished_wav_is_as_long_as_it_says(tmp_path: Path, name: str) -> None:
+    """A closed wav declares exactly its own size, whatever the case of its name."""
+    path = tmp_path / name
+    write_wav(str(path), 0.1)
+    assert path.stat().st_size == declared_length(name, path.read_bytes()[:HEAD_BYTES])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(_riff(0), id="0"),
+        pytest.param(_riff(8), id="8"),
+        pytest.param(_riff(0xFFFFFFFF), id="0xFFFFFFFF"),
+        pytest.param(_riff(1000, form=b"AVI "), id="another RIFF"),
+        pytest.param(_riff(1000, magic=b"RF64"), id="RF64"),
+        pytest.param(_riff(1000)[:11], id="too short"),
+        pytest.param(b"ID3\x04 an mp3 in disguise", id="no header"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_a_wav_without_a_true_size_has_no_length(head: bytes) -> None:
+    """The sizes that writers leave until they close, and all that is not RIFF/WAVE, declare nothing."""
+    assert declared_length("a.wav", head) is None
+
+
+def test_the_riff_size_counts_what_follows_its_first_eight_bytes() -> None:
+    """A RIFF size of n declares n + 8 bytes, and any size beside the placeholders counts."""
+    assert [declared_length("a.wav", _riff(size)) for size in (1, 1000)] == [9, 1008]
+
+
+def test_a_finished_npy_is_as_long_as_it_says() -> None:
+    """An embedding as numpy saves it declares exactly its own size, by its first bytes alone."""
+    data = npy_bytes()
+    assert len(data) == declared_length("Embedding.NPY", data[:HEAD_BYTES])
+
+
+@pytest.mark.parametrize(
+    ("descr", "shape", "size"),
+    [
+        ("<f4", "(1024,)", 4096),
+        ("|u1", "(3, 5)", 15),
+        (">f8", "()", 8),
+        ("f2", "(0,)", 0),
+        ("<U3", "(2,)", 24),
+        ("|S3", "(2,)", 6),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_an_npy_declares_header_and_elements(descr: str, shape: str, size: int, version: int) -> None:
+    """Element width times shape plus the header, in every version of the format; U is four bytes wide."""
+    head = _npy(f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n", version)
+    assert len(head) + size == declared_length("a.npy", head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x93NUMPY\x01\x00\x76", id="cut in the fixed part"),
+        pytest.param(npy_bytes()[:60], id="cut in the header"),
+        pytest.param(b"PK\x03\x04" + bytes(60), id="an npz"),
+        pytest.param(_npy("{'descr': [('a', '<f4')], 'shape': (1,)}"), id="structured"),
+        pytest.param(_npy("{'descr': '|O', 'shape': (1,)}"), id="objects"),
+        pytest.param(_npy("{'descr': '<M8[ns]', 'shape': (1,)}"), id="dates"),
+        pytest.param(_npy("{'descr': '<f4', 'shape': 7}"), id="shape no tuple"),
+        pytest.param(_npy("{'descr': '<f4', 'shape': (1e999,)}"), id="infinite shape"),
+        pytest.param(_npy("{'descr': '<f4'}"), id="no shape"),
+        pytest.param(_npy("['descr']"), id="no dictionary"),
+        pytest.param(_npy("__import__('os')"), id="code"),
+        pytest.param(_npy("(" * 3000), id="deep"),
+        pytest.param(_npy("{'descr': \x00}"), id="null byte"),
+    ],
+)
+def test_an_npy_whose_header_does_not_tell_has_no_length(head: bytes) -> None:
+    """A header that is cut, foreign, hostile or of variable width declares nothing, and nothing fails."""
+    assert declared_length("a.npy", head) is None
+
+
+def test_other_files_declare_nothing() -> None:
+    """Only wav and npy are asked."""
+    assert declared_length("result.json", _riff(1000)) is None
+
+
+@given(st.sampled_from([b"", b"RIFF", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00"]), st.binary(max_size=80))
+def test_no_bytes_make_it_fail(start: bytes, rest: bytes) -> None:
+    """Whatever stands at the start of a file, the answer is a number or none."""
+    for name in ("a.wav", "a.npy"):
+        assert isinstance(declared_length(name, start + rest), int | None)
