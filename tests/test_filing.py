@@ -394,15 +394,18 @@ def test_across_file_systems_a_task_arrives_whole_and_its_source_goes(
 
 @pytest.mark.parametrize("destination", [NAME, f"low_quality/{NAME}"])
 def test_a_task_comes_back_from_another_file_system(
-    apart: Folders, root: Path, elsewhere: Path, destination: str
+    apart: Folders, root: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, destination: str
 ) -> None:
-    """A restored task arrives whole in the inbox, or in another folder, and is gone where it was."""
+    """A restored task is staged beside its destination, arrives whole, and is gone where it was."""
+    staged: list[str] = []
+    _before(monkeypatch, "_sync_tree", staged.append)
     source = elsewhere / "normal" / NAME
     source.mkdir()
     (source / "result.json").write_bytes(result_bytes())
     content = _content(source)
     with Mover(apart) as mover:
         mover.move(f"{elsewhere}/normal/{NAME}", destination, None)
+    assert staged == [f"{(root / destination).parent}/{STAGING}/{NAME}"]
     assert content == _content(root / destination)
     assert names_in(elsewhere / "normal") == []
     assert _leftovers(root, elsewhere) == []
@@ -666,6 +669,16 @@ def test_an_empty_late_directory_only_goes(folders: Folders, root: Path) -> None
         mover.join(NAME, f"normal/{NAME}", ())
     assert names_in(filed) == ["result.json"]
     assert not late.exists()
+
+
+def test_a_directory_that_comes_late_twice_in_one_batch_joins_twice(folders: Folders, root: Path) -> None:
+    """What was held open of the first one is not taken for the second."""
+    filed = _filed(root)
+    with Mover(folders) as mover:
+        for name in ("a.npy", "b.npy"):
+            _late(root, {name: b"1"})
+            mover.join(NAME, f"normal/{NAME}", (name,))
+    assert names_in(filed) == ["a.npy", "b.npy", "result.json"]
 
 
 def test_a_joining_that_was_broken_off_goes_on(folders: Folders, root: Path) -> None:

@@ -95,7 +95,7 @@ class TestAppend:
 
         assert not (tmp_path / "elsewhere").exists()
 
-    @given(st.text())
+    @given(st.text(st.characters(codec=None)))
     def test_no_raw_control_reaches_the_log(self, text: str) -> None:
         """Whatever text an event carries, its line is valid JSON without control or bidi characters."""
         from emosieve.record.decisions import _line

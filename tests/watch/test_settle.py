@@ -239,8 +239,8 @@ def test_a_clock_that_stepped_forward_makes_nothing_overdue(root: Path, make_tas
     assert isinstance(_look(settling), Malformed)
 
 
-@pytest.mark.parametrize(("step", "is_believed"), [(0.9, True), (-0.9, True), (1.1, False)])
-def test_only_a_jump_of_more_than_a_second_is_a_step(
+@pytest.mark.parametrize(("step", "is_believed"), [(0.9, True), (-1.1, True), (1.1, False)])
+def test_only_a_jump_forward_of_more_than_a_second_is_a_step(
     root: Path, make_task: MakeTask, step: float, *, is_believed: bool
 ) -> None:
     """A clock that is slewed keeps its credit; after a jump a task never seen before is observed first."""
@@ -625,6 +625,19 @@ def test_only_names_that_were_not_known_are_new(root: Path) -> None:
     assert settling.see(["b", "a"]) == ["b", "a"]
     assert settling.see(["b", "c"]) == ["c"]
     assert settling.pending_count == 2
+
+
+def test_a_name_that_is_listed_no_more_is_forgotten_at_once(root: Path, make_task: MakeTask) -> None:
+    """Looked at before or not, it is neither due nor waiting nor counted, and never looked at."""
+    time = _time_of(make_task(), 0.5)
+    settling = _settling(root, time)
+    list(settling.look())
+    settling.see([NAME, "outputs_new"])
+    settling.see([])
+    assert (settling.pending_count, settling.waiting) == (0, [])
+    time.pass_(5)
+    assert list(settling.look()) == []
+    assert settling.due_in() is None
 
 
 def test_a_task_that_vanished_before_its_look_is_gone(root: Path, make_task: MakeTask) -> None:

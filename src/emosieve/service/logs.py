@@ -115,7 +115,8 @@ def _decision_words(event: Mapping[str, Any]) -> str:
 
 def _add_time(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     # A plain call, not structlog's TimeStamper: that one fixes the zone's offset when it is made.
-    return {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), **event}
+    time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return {"time": time, "level": event.pop("level"), "event": event.pop("event"), **event}
 
 
 def _escape_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -223,11 +223,12 @@ class Settling:
         changed = survey.changed_ns / _SECOND_NS
         observed = now - pending.since if pending and pending.signature == survey.signature else 0.0
         age = self.clock.wall() - changed
-        if not self.policy.trust_ctime or age < 0:
+        if not self.policy.trust_ctime:
             return observed
         if self._stepped_at is not None:
             # The wall clock jumped: no change can be proven older than the jump, but for what was observed.
             age = min(age, now - self._stepped_at)
+        # A change time in the future makes it negative.
         return max(age, observed)
 
     def _pause(self, age: float) -> float:
@@ -251,8 +252,9 @@ class Settling:
         return waiting
 
     def _notice_clock_step(self) -> None:
+        """Only forward: a clock that stepped back makes tasks look younger than they are, never older."""
         offset = self.clock.wall() - self.clock.monotonic()
-        if abs(offset - self._wall_offset) > _CLOCK_STEP_SECONDS:
+        if offset - self._wall_offset > _CLOCK_STEP_SECONDS:
             self._stepped_at = self.clock.monotonic()
         self._wall_offset = offset
 

@@ -1,0 +1,182 @@
+"""The daemon's loop, tick by tick: what it notices of its watch and its root, and how it heals."""
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from conftest import MakeTask, names_in
+from emosieve.errors import SetupError
+from emosieve.record.locking import IntakeLock
+from emosieve.service import daemon as daemon_module
+from emosieve.service.daemon import Daemon
+from emosieve.service.flow import Flow
+from emosieve.settings import Loaded, load
+from emosieve.watch import wakeups
+from emosieve.watch.wakeups import Wake
+
+OVERRIDES = ("settle.quiet_seconds=0.001", "watch.rescan_seconds=0.001", "watch.mode=native")
+
+
+def settings() -> Loaded:
+    """Settings under which everything is due at once."""
+    return load(overrides=OVERRIDES)
+
+
+@pytest.fixture
+def daemon(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    """A daemon that never sleeps: it takes what is in its mailbox and goes on."""
+    daemon = Daemon(str(root), settings(), settings)
+    wait = daemon._mailbox.wait
+    monkeypatch.setattr(daemon._mailbox, "wait", lambda _seconds: wait(0))
+    yield daemon
+    daemon._close()
+    daemon._wakeups.close()
+
+
+def names(events: list[Any]) -> list[str]:
+    """The event names of a captured log."""
+    return [event["event"] for event in events]
+
+
+def fails(error: OSError) -> Callable[..., Any]:
+    """A call that fails."""
+
+    def call(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    return call
+
+
+def test_a_dead_watch_is_armed_again(daemon: Daemon) -> None:
+    """When watchdog's thread for the root has died, the next tick starts another."""
+    daemon._tick()
+    assert daemon._wakeups._observer is not None
+    for emitter in daemon._wakeups._observer.emitters:
+        emitter.stop()
+        emitter.join()
+    with capture_logs() as events:
+        daemon._tick()
+
+    assert ["watch.healed"] == names(events)
+    assert daemon._wakeups.is_alive()
+
+
+def test_an_overflow_is_told_and_the_root_listed_anew(daemon: Daemon) -> None:
+    """Lost events cost one listing."""
+    daemon._tick()
+    daemon._mailbox.post(Wake.OVERFLOW)
+    with capture_logs() as events:
+        daemon._tick()
+
+    assert ["watch.overflow"] == names(events)
+    assert 0.0 == daemon._next_scan
+
+
+def test_events_that_never_come_are_noticed(
+    daemon: Daemon,
+    make_task: MakeTask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A task that a listing finds long after it came means that the file system is deaf: polling goes on."""
+    daemon._tick()
+    daemon._wakeups.disarm()
+    monkeypatch.setattr(daemon._wakeups, "is_alive", lambda: True)
+    monkeypatch.setattr(Flow, "has_stood", lambda _flow, new, _seconds: bool(new))
+    make_task()
+    daemon._hinted, daemon._next_scan = False, 0.0
+    with capture_logs() as events:
+        daemon._tick()
+
+    assert "watch.deaf" in names(events)
+    assert "polling" == daemon._wakeups.mode
+
+
+def test_a_reached_limit_is_told_and_polled(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an inotify instance to spare the daemon starts all the same, and names the sysctl."""
+    monkeypatch.setattr(wakeups, "Observer", fails(OSError(errno.EMFILE, "inotify instance limit reached")))
+    with capture_logs() as events:
+        daemon._tick()
+
+    assert ["check.warning", "watch.degraded", "watch.ready"] == names(events)
+    assert "fs.inotify.max_user_instances" in events[1]["reason"]
+    assert "polling" == events[2]["mode"]
+
+
+def test_a_missing_root_is_told_of_once(daemon: Daemon, root: Path) -> None:
+    """While it is waited for, the log is silent."""
+    root.rmdir()
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert ["watch.waiting"] == names(events)
+
+
+def test_a_root_that_fails_is_begun_anew(
+    daemon: Daemon,
+    make_task: MakeTask,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An input/output error in a listing closes everything, and the next ticks open it again."""
+    daemon._tick()
+    make_task()
+    daemon._next_scan = 0.0
+    with capture_logs() as events:
+        monkeypatch.setattr(Flow, "scan", fails(OSError(errno.EIO, "Input/output error")))
+        daemon._tick()
+        monkeypatch.setattr(Flow, "scan", Flow.__dict__["scan"])
+        assert daemon._flow is None
+    monkeypatch.undo()
+
+    assert ["watch.blocked"] == names(events)
+    assert "Input/output error" in events[0]["cause"]
+    assert [] == names_in(root / "normal")
+
+
+def test_what_is_wrong_at_the_start_ends_it(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error before the first ``watch.ready`` is a set-up error that says what to look at."""
+    monkeypatch.setattr(
+        daemon_module.IntakeLock, "acquire", fails(PermissionError(errno.EACCES, "Permission denied"))
+    )
+    with pytest.raises(SetupError, match="Permission denied; look at its owner and mode"):
+        daemon._tick()
+
+
+def test_what_goes_wrong_later_is_waited_out(daemon: Daemon, root: Path) -> None:
+    """A new root that somebody else took meanwhile is tried again, not given up."""
+    daemon._tick()
+    root.rename(root.with_name("old"))
+    root.mkdir()
+    other = IntakeLock(str(root))
+    other.acquire()
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+        other.release()
+        daemon._tick()
+
+    assert ["watch.root_changed", "watch.blocked", "watch.ready"] == names(events)
+    assert "another emosieve takes in this root" in events[1]["cause"]
+
+
+def test_a_reload_that_changes_nothing_of_the_watch_keeps_it(
+    daemon: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a root, and with the same mode, new settings are simply taken."""
+    monkeypatch.setattr(daemon_module, "configure_logs", lambda _log: None)
+    with capture_logs() as events:
+        daemon._mailbox.post(Wake.RELOAD)
+        daemon._wait(0)
+        daemon._tick()
+        observer = daemon._wakeups._observer
+        daemon._mailbox.post(Wake.RELOAD)
+        daemon._wait(0)
+
+    assert 2 == names(events).count("settings.reloaded")
+    assert observer is daemon._wakeups._observer
