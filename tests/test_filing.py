@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from conftest import MakeTask, names_in, result_bytes
-from emosieve import filing
+from emosieve import copying, filing
 from emosieve.commands.simulated_webui import npy_bytes
 from emosieve.errors import SetupError
 from emosieve.filing import REMOVING, Folders, Mover, folder_problem
@@ -398,7 +399,7 @@ def test_a_task_comes_back_from_another_file_system(
 ) -> None:
     """A restored task is staged beside its destination, arrives whole, and is gone where it was."""
     staged: list[str] = []
-    _before(monkeypatch, "_sync_tree", staged.append)
+    _before(monkeypatch, copying, "_sync_tree", staged.append)
     source = elsewhere / "normal" / NAME
     source.mkdir()
     (source / "result.json").write_bytes(result_bytes())
@@ -446,7 +447,7 @@ def test_what_takes_the_destination_during_the_copy_is_not_replaced(
     task = make_task(files=FILES)
     content = _content(task)
     destination = elsewhere / "normal" / NAME
-    _before(monkeypatch, "_sync_tree", lambda _: destination.mkdir())
+    _before(monkeypatch, copying, "_sync_tree", lambda _: destination.mkdir())
     with Mover(apart) as mover, pytest.raises(FileExistsError):
         mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
     assert names_in(destination) == []
@@ -454,15 +455,17 @@ def test_what_takes_the_destination_during_the_copy_is_not_replaced(
     assert _leftovers(root, elsewhere) == []
 
 
-def _before(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Any], object]) -> None:
+def _before(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, act: Callable[[Any], object]
+) -> None:
     """Act before a function of the module does its work; the act gets its first argument."""
-    real = getattr(filing, name)
+    real = getattr(module, name)
 
     def wrapped(first: Any, *more: Any) -> Any:
         act(first)
         return real(first, *more)
 
-    monkeypatch.setattr(filing, name, wrapped)
+    monkeypatch.setattr(module, name, wrapped)
 
 
 def test_a_source_that_changed_while_it_was_copied_is_not_lost(
@@ -474,7 +477,7 @@ def test_a_source_that_changed_while_it_was_copied_is_not_lost(
     def write_late(_: str) -> None:
         (task / "late.npy").write_bytes(b"late")
 
-    _before(monkeypatch, "_sync_tree", write_late)
+    _before(monkeypatch, copying, "_sync_tree", write_late)
     with Mover(apart) as mover, pytest.raises(OSError, match="changed while it was copied") as caught:
         mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
     assert caught.value.errno == errno.EBUSY
@@ -493,7 +496,7 @@ def test_a_source_that_changed_after_its_copy_got_its_name_is_not_lost(
         if path == f"{elsewhere}/normal":
             (task / "late.npy").write_bytes(b"late")
 
-    _before(monkeypatch, "sync_directory", write_late)
+    _before(monkeypatch, filing, "sync_directory", write_late)
     with Mover(apart) as mover, pytest.raises(OSError, match="changed while it was copied"):
         mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
     assert (task / "late.npy").read_bytes() == b"late"
@@ -785,3 +788,27 @@ def test_a_joining_killed_anywhere_is_finished_by_the_next_run(
         kills += 1
         shutil.rmtree(filed)
     assert kills > 10
+
+
+def test_a_copy_keeps_owners_and_modes(apart: Folders, elsewhere: Path, make_task: MakeTask) -> None:
+    """What another user wrote stays his on another file system, as after a rename."""
+    task = make_task(files=FILES)
+    for path in (task, task / "result.json"):
+        os.chown(path, 65534, 65534)
+    (task / "result.json").chmod(0o640)
+    with Mover(apart) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    there = elsewhere / "normal" / NAME
+
+    assert [65534, 65534] == [there.stat().st_uid, (there / "result.json").stat().st_gid]
+    assert 0o640 == (there / "result.json").stat().st_mode & 0o777
+
+
+def test_a_destination_behind_a_symlink_is_known_by_its_path(root: Path, tmp_path: Path) -> None:
+    """A folder whose parent is a symlink is found again from a path, as the settings name it."""
+    (tmp_path / "disk" / "good").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    folders = Folders(str(root), {"normal": f"{tmp_path}/link/good"})
+    location = folders.location_of(f"{tmp_path}/disk/good/{NAME}")
+
+    assert (f"{tmp_path}/link/good/{NAME}", "normal") == (location, folders.verdict_at(location))

@@ -13,6 +13,7 @@ WINGS = [
     {"settings"},
     {"watch"},
     {"record"},
+    {"copying"},
     {"filing"},
     {"proposals"},
     {"intake"},

@@ -8,7 +8,6 @@ whole before it gets its name.
 """
 
 import errno
-import filecmp
 import os
 import shutil
 import stat
@@ -17,10 +16,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from emosieve.copying import copy_file, copy_task, is_finished_copy, is_finished_file, refuse_changed
 from emosieve.errors import SetupError
 from emosieve.record.decisions import sync_directory
 from emosieve.record.locking import STATE_DIRECTORY
-from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import Survey, survey_directory
 
 REMOVING: Final = f"{STATE_DIRECTORY}/removing"
@@ -56,9 +55,10 @@ class Folders:
         real = os.path.realpath(parent)
         if real == self.root:
             return name
+        # The log writes a folder as the settings name it, whatever symlinks lead there.
+        known = (folder for folder in self.by_verdict.values() if os.path.realpath(self.path(folder)) == real)
         inside = os.path.relpath(real, self.root)
-        folder = real if inside.startswith("..") else inside
-        return f"{folder}/{name}"
+        return f"{next(known, real if inside.startswith('..') else inside)}/{name}"
 
     def make(self) -> None:
         """Make the folders that are missing.
@@ -174,7 +174,7 @@ class Mover:
         survey = survey_directory(self._folders.path(source), "")
         if there is None:
             self._copy(source, destination, survey)
-        elif not stat.S_ISDIR(there.st_mode) or not self._is_finished_copy(survey, source, destination):
+        elif not is_finished_copy(survey, self._folders.path(source), self._folders.path(destination)):
             raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
         self._remove(source, survey)
 
@@ -191,11 +191,11 @@ class Mover:
                 continue
             path, copy = self._folders.path(come_from), self._folders.path(go_to)
             if self.stat(go_to) is not None:
-                if not (_are_apart(path, copy) and _is_same_file(path, copy)):
+                if not is_finished_file(path, copy):
                     raise FileExistsError(errno.EEXIST, "is taken", copy)
                 os.unlink(path)
             elif not self._is_renamed(come_from, go_to):
-                _copy_file(path, copy)
+                copy_file(path, copy)
                 os.unlink(path)
         self._forget(source)
         os.rmdir(self._folders.path(source))
@@ -231,14 +231,10 @@ class Mover:
         folder, name = os.path.split(destination)
         staging = os.path.join(folder, _STAGING)
         path, parent, hidden = map(self._folders.path, (source, folder, staging))
-        for file in survey.files:
-            _refuse_special(f"{path}/{file.name}", file.mode)
         shutil.rmtree(hidden, ignore_errors=True)
         os.mkdir(hidden)
         try:
-            shutil.copytree(path, f"{hidden}/{name}", symlinks=True)
-            _sync_tree(f"{hidden}/{name}")
-            _refuse_changed(path, survey)
+            copy_task(path, f"{hidden}/{name}", survey)
             if self.stat(destination) is not None:
                 raise FileExistsError(errno.EEXIST, "is taken by now", self._folders.path(destination))
             self._rename(f"{staging}/{name}", destination)
@@ -247,24 +243,13 @@ class Mover:
             self._forget(staging)
             shutil.rmtree(hidden, ignore_errors=True)
 
-    def _is_finished_copy(self, survey: Survey, source: str, destination: str) -> bool:
-        """Whether a run that died had copied the task already, so that only the source must go."""
-        path, copy = self._folders.path(source), self._folders.path(destination)
-        outline = _outline(survey)
-        plain = [name for name, kind, _ in outline if kind == stat.S_IFREG]
-        return (
-            _are_apart(path, copy)
-            and outline == _outline(survey_directory(copy, ""))
-            and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
-        )
-
     def _remove(self, source: str, survey: Survey) -> None:
         """Out of sight by one rename, then deleted: a source is never seen half gone."""
         folder, name = os.path.split(source)
         bin_location = f"{folder}/{_REMOVING_ELSEWHERE}" if folder else REMOVING
         os.makedirs(self._folders.path(bin_location), exist_ok=True)
         gone = f"{bin_location}/{name}.{survey.directory[1]}"
-        _refuse_changed(self._folders.path(source), survey)
+        refuse_changed(self._folders.path(source), survey)
         self._rename(source, gone)
         shutil.rmtree(self._folders.path(gone), ignore_errors=True)
         self._forget(bin_location)
@@ -276,68 +261,3 @@ class Mover:
         descriptor = self._descriptors.pop(folder, None)
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _are_apart(path: str, copy: str) -> bool:
-    """Whether a rename between two things fails, so that they may be one thing and its copy.
-
-    Two mounts of one device have the same number, and still no rename crosses them.
-    """
-    if os.lstat(path).st_dev != os.lstat(copy).st_dev:
-        return True
-    return file_system_of(path).mount_point != file_system_of(copy).mount_point
-
-
-def _outline(survey: Survey) -> list[tuple[str, int, int]]:
-    """Names, kinds and sizes; a directory's size means nothing on another file system."""
-    return [
-        (file.name, stat.S_IFMT(file.mode), 0 if stat.S_ISDIR(file.mode) else file.size)
-        for file in survey.files
-    ]
-
-
-def _is_same_file(path: str, copy: str) -> bool:
-    both_plain = stat.S_ISREG(os.lstat(path).st_mode) and stat.S_ISREG(os.lstat(copy).st_mode)
-    return both_plain and filecmp.cmp(path, copy, shallow=False)
-
-
-def _refuse_special(path: str, mode: int) -> None:
-    """A copy would open a FIFO or a device, and never end."""
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-        raise OSError(errno.ENOTSUP, "is a FIFO, socket or device, which cannot be copied", path)
-
-
-def _refuse_changed(path: str, survey: Survey) -> None:
-    if survey_directory(path, survey.name) != survey:
-        raise OSError(errno.EBUSY, "changed while it was copied", path)
-
-
-def _copy_file(path: str, copy: str) -> None:
-    """Across file systems: a hidden copy, on the disk before it gets its name."""
-    mode = os.lstat(path).st_mode
-    _refuse_special(path, mode)
-    folder, name = os.path.split(copy)
-    hidden = f"{folder}/.{name}.emosieve"
-    with suppress(FileNotFoundError):
-        os.unlink(hidden)
-    shutil.copy2(path, hidden, follow_symlinks=False)
-    if stat.S_ISREG(mode):
-        _sync_file(hidden)
-    os.rename(hidden, copy)
-    sync_directory(folder)
-
-
-def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_tree(path: str) -> None:
-    for parent, _, names in os.walk(path):
-        for name in names:
-            if stat.S_ISREG(os.lstat(f"{parent}/{name}").st_mode):
-                _sync_file(f"{parent}/{name}")
-        sync_directory(parent)

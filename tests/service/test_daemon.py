@@ -140,9 +140,7 @@ def test_a_root_that_fails_is_begun_anew(
 
 def test_what_is_wrong_at_the_start_ends_it(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error before the first ``watch.ready`` is a set-up error that says what to look at."""
-    monkeypatch.setattr(
-        daemon_module.IntakeLock, "acquire", fails(PermissionError(errno.EACCES, "Permission denied"))
-    )
+    monkeypatch.setattr(IntakeLock, "acquire", fails(PermissionError(errno.EACCES, "Permission denied")))
     with pytest.raises(SetupError, match="Permission denied; look at its owner and mode"):
         daemon._tick()
 

@@ -1,0 +1,127 @@
+"""Across file systems: a copy that is whole and on the disk before it gets its name."""
+
+import errno
+import filecmp
+import os
+import shutil
+import stat
+from contextlib import suppress
+
+from emosieve.record.decisions import sync_directory
+from emosieve.watch.filesystem import file_system_of
+from emosieve.watch.inbox import Survey, survey_directory
+
+
+def copy_task(path: str, copy: str, survey: Survey) -> None:
+    """Copy a task with its modes, times and owners, and force it to the disk.
+
+    Args:
+        path: the task's directory.
+        copy: where the copy goes; nothing stands there.
+        survey: the task as it was looked at just now.
+
+    Raises:
+        OSError: it holds a FIFO, socket or device, changed meanwhile, or cannot be copied; the copy
+            is worth nothing then.
+    """
+    for file in survey.files:
+        _refuse_special(f"{path}/{file.name}", file.mode)
+    shutil.copytree(path, copy, symlinks=True)
+    _keep_owners(path, copy)
+    _sync_tree(copy)
+    refuse_changed(path, survey)
+
+
+def copy_file(path: str, copy: str) -> None:
+    """Copy one file under a hidden name, force it to the disk, and give it its own name.
+
+    Raises:
+        OSError: it is a FIFO, socket or device, or cannot be copied.
+    """
+    mode = os.lstat(path).st_mode
+    _refuse_special(path, mode)
+    folder, name = os.path.split(copy)
+    hidden = f"{folder}/.{name}.emosieve"
+    with suppress(FileNotFoundError):
+        os.unlink(hidden)
+    shutil.copy2(path, hidden, follow_symlinks=False)
+    if stat.S_ISREG(mode):
+        _sync_file(hidden)
+    os.rename(hidden, copy)
+    sync_directory(folder)
+
+
+def is_finished_copy(survey: Survey, path: str, copy: str) -> bool:
+    """Whether a run that died had copied a task whole, so that only the source must go."""
+    if not stat.S_ISDIR(os.lstat(copy).st_mode) or not _are_apart(path, copy):
+        return False
+    outline = _outline(survey)
+    plain = [name for name, kind, _ in outline if kind == stat.S_IFREG]
+    same = outline == _outline(survey_directory(copy, ""))
+    return same and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+
+
+def is_finished_file(path: str, copy: str) -> bool:
+    """The same of one file."""
+    both_plain = stat.S_ISREG(os.lstat(path).st_mode) and stat.S_ISREG(os.lstat(copy).st_mode)
+    return both_plain and _are_apart(path, copy) and filecmp.cmp(path, copy, shallow=False)
+
+
+def refuse_changed(path: str, survey: Survey) -> None:
+    """Stop where something came between a look and now: what was not copied must not be removed.
+
+    Raises:
+        OSError: the task is not as the survey saw it.
+    """
+    if survey_directory(path, survey.name) != survey:
+        raise OSError(errno.EBUSY, "changed while it was copied", path)
+
+
+def _are_apart(path: str, copy: str) -> bool:
+    """Whether a rename between two things fails, so that they may be one thing and its copy.
+
+    Two mounts of one device have the same number, and still no rename crosses them.
+    """
+    if os.lstat(path).st_dev != os.lstat(copy).st_dev:
+        return True
+    return file_system_of(path).mount_point != file_system_of(copy).mount_point
+
+
+def _outline(survey: Survey) -> list[tuple[str, int, int]]:
+    """Names, kinds and sizes; a directory's size means nothing on another file system."""
+    return [
+        (file.name, stat.S_IFMT(file.mode), 0 if stat.S_ISDIR(file.mode) else file.size)
+        for file in survey.files
+    ]
+
+
+def _refuse_special(path: str, mode: int) -> None:
+    """A copy would open a FIFO or a device, and never end."""
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        raise OSError(errno.ENOTSUP, "is a FIFO, socket or device, which cannot be copied", path)
+
+
+def _keep_owners(path: str, copy: str) -> None:
+    """A rename keeps owners; a copy must see to it, as far as this process may."""
+    for parent, folders, names in os.walk(path):
+        there = os.path.join(copy, os.path.relpath(parent, path))
+        for name in (".", *folders, *names):
+            status = os.lstat(f"{parent}/{name}")
+            with suppress(PermissionError):
+                os.chown(f"{there}/{name}", status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_tree(path: str) -> None:
+    for parent, _, names in os.walk(path):
+        for name in names:
+            if stat.S_ISREG(os.lstat(f"{parent}/{name}").st_mode):
+                _sync_file(f"{parent}/{name}")
+        sync_directory(parent)
