@@ -51,9 +51,7 @@ def _restoration(intake: Intake, path: str) -> Proposal:
     location = intake.folders.location_of(path)
     verdict = intake.folders.verdict_at(location)
     if verdict is None:
-        raise SetupError(
-            f"{path}: is not a filed task; give the path of one in normal/, low_quality/ or quarantine/"
-        )
+        raise SetupError(f"{path} is not a filed task; give one in normal/, low_quality/ or quarantine/")
     try:
         survey = survey_directory(path, os.path.basename(path))
     except FileNotFoundError:

@@ -49,7 +49,7 @@ _FINDING_WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
             "audio_truncated": "音频不完整 (缺{observed}字节)",
             "embedding_truncated": "特征文件不完整 (缺{observed}字节)",
             "required_missing": "缺少必需的文件 ({observed}个)",
-            "still_open": "文件仍被其他程序打开",
+            "still_open": "判定时文件仍被占用",
         },
         "en": {
             "low_confidence": "low main confidence ({observed})",

@@ -282,6 +282,7 @@ def test_a_passing_error_has_status_1(root: Path, monkeypatch: pytest.MonkeyPatc
     def fail(*_arguments: object, **_more: object) -> None:
         raise OSError(errno.EIO, "Input/output error", "/outputs/decisions.jsonl")
 
+    (root / "decisions.jsonl").touch()
     monkeypatch.setattr("emosieve.intake.Intake.rebuild_report", fail)
     monkeypatch.setattr(sys, "argv", ["emosieve", "report", "rebuild", str(root)])
 

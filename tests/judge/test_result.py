@@ -580,19 +580,23 @@ def test_a_document_that_is_no_object_or_list_is_refused(data: bytes, kind: str)
 
 @pytest.mark.parametrize(
     "data",
-    [
-        b"",
-        b"{",
-        b'{"emotion": "sad"} more',
-        b"\x00" * 40,
-        b'{"a": "\xff"}',
-        b'{"a": "\xff\\u0041"}',
-        b"{'a': 1}",
-    ],
+    [b"{", b'{"emotion": "sad"} more', b"\x00" * 40, b"{'a': 1}", '{"emotion": "快'.encode()[:-1]],
 )
 def test_what_is_not_json_is_refused(data: bytes) -> None:
-    """Empty, torn, doubled or binary files are refused as not JSON."""
+    """Torn, doubled or binary files are refused as not JSON, also those torn in the middle of a character."""
     assert reason(data).startswith("is not JSON: ")
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_said_to_be_empty(data: bytes) -> None:
+    """A file that was opened and not yet written has a reason of its own."""
+    assert reason(data) == "is empty"
+
+
+@pytest.mark.parametrize("data", [b'{"a": "\xff"}', b'{"a": "\xff\\u0041"}', '{"a": "快乐"}'.encode("gbk")])
+def test_another_encoding_is_said_to_be_one(data: bytes) -> None:
+    """Text that is not UTF-8 is not taken for a torn file."""
+    assert reason(data) == "is not UTF-8 text (GBK, perhaps?)"
 
 
 def test_a_file_over_64_mib_is_refused() -> None:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from conftest import names_in, read_log
 from emosieve.record.decisions import START, DecisionLog, Position, event_time, parse_line, stamp_after
@@ -202,6 +203,20 @@ class TestPositions:
 
         assert ["outputs_1"] == [one["task"] for one in log.read()]
         assert end == log.end()
+
+
+def test_a_line_that_cannot_be_read_is_told_of(root: Path) -> None:
+    """A damaged line in the middle of the log is passed over with a warning that shows it."""
+    log = DecisionLog(str(root))
+    append(log, event("outputs_1"))
+    with (root / "decisions.jsonl").open("ab") as file:
+        file.write(b"gar\x1bbage\n")
+    append(log, event("outputs_2"))
+    with capture_logs() as events:
+        read = [one["task"] for one in log.read()]
+
+    assert ["outputs_1", "outputs_2"] == read
+    assert [("decisions.unreadable", "b'gar\\x1bbage\\n'")] == [(one["event"], one["line"]) for one in events]
 
 
 class TestLastAbout:

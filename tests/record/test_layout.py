@@ -91,7 +91,7 @@ def test_absent_numbers_are_dashes() -> None:
         ),
         (
             {"event": "restored", "from": "a/x", "to": "b/x"},
-            "人工恢复 (a/x → b/x)",
+            "人工改判 (a/x → b/x)",
             "restored by hand (a/x → b/x)",
         ),
         (
@@ -130,7 +130,7 @@ def test_the_block_of_a_day_by_hand() -> None:
         "已隔离: 1\n"
         "筛选效果 (筛选前 → 筛选后)\n"
         "平均置信度: 0.605 → 0.800\n"
-        "平均差距: 0.315 → 0.600\n"
+        "平均差距 (Top1-Top2): 0.315 → 0.600\n"
         "中性占比: 50.0% → 100.0%\n"
         "==================================================\n\n"
     ) == layout.day_block("2024-01-04", tally, "zh")

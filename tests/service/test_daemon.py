@@ -159,7 +159,7 @@ def test_what_goes_wrong_later_is_waited_out(daemon: Daemon, root: Path) -> None
         daemon._tick()
 
     assert ["watch.root_changed", "watch.blocked", "watch.ready"] == names(events)
-    assert "another emosieve takes in this root" in events[1]["cause"]
+    assert "another emosieve is at work on this root" in events[1]["cause"]
 
 
 def test_a_reload_that_changes_nothing_of_the_watch_keeps_it(

@@ -618,3 +618,19 @@ def test_an_unknown_profile_is_refused_from_any_source(sources: Sources) -> None
     assert f"there is no profile 'nobody' (there are {known})" == sources.refusal()
     sources.variables(PROFILE="noone")
     assert "there is no profile 'noone'" in sources.refusal()
+
+
+# Several mistakes at once
+
+
+def test_every_mistake_has_its_line(sources: Sources) -> None:
+    """Unknown keys and wrong values are told together, so that one correction is enough."""
+    sources.file(
+        'language = "chinese"', "[rules]", "min_confidence = 70", "min_gapp = 0.1", "[settle]", "root = 1"
+    )
+    refusal = sources.refusal()
+    assert refusal.count("\n") == 3
+    assert "rules.min_gapp is not a setting; did you mean rules.min_gap?" in refusal
+    assert "settle.root is not a setting; did you mean root?" in refusal
+    assert "language = chinese: must be 'zh' or 'en'" in refusal
+    assert "write 0.7" in refusal

@@ -52,7 +52,7 @@ def test_everything_is_filed_and_summed_up(root: Path, make_task: MakeTask) -> N
     events = read_log(root)
     assert ["decided", "decided", "decided", "swept"] == [event["event"] for event in events]
     assert (2, 1) == (events[-1]["tally"]["normal"], events[-1]["tally"]["low_quality"])
-    assert "📊 统计汇总 (清理 " in (root / "quality_report.txt").read_text()
+    assert "📊 统计汇总 (分拣 " in (root / "quality_report.txt").read_text()
 
 
 def test_the_last_task_written_a_moment_ago_is_filed_too(root: Path, make_task: MakeTask) -> None:
@@ -71,6 +71,7 @@ def test_what_is_left_is_listed_with_reasons(root: Path, make_task: MakeTask) ->
     ended = run("sweep", root, *QUICK)
 
     assert 1 == ended.returncode
+    assert "unreadable for 600 s is quarantined by the next sweep or watch\n" in ended.stdout
     assert (
         "2 still stand:\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON"
         in ended.stdout
@@ -165,7 +166,8 @@ def test_twenty_thousand_tasks_in_one_command(root: Path) -> None:
         "status = os.waitpid(pid, 0)[1]\n"
         "print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
     )
-    command = [*EMOSIEVE, "sweep", str(root), "--wait", "60"]
+    # So short a quiet time has passed for all of them by the first look.
+    command = [*EMOSIEVE, "sweep", str(root), *overrides(settle__quiet_seconds=0.01)]
     # Coverage's own bookkeeping is not emosieve's memory, so the measured process runs without it.
     ended = subprocess.run(
         [sys.executable, "-c", script, *command],
@@ -181,6 +183,31 @@ def test_twenty_thousand_tasks_in_one_command(root: Path) -> None:
     decided = [event["task"] for event in read_log(root) if event["event"] == "decided"]
     assert [f"outputs_{number:05}" for number in numbers] == decided
     assert 20_000 == len(names_in(root / "normal"))
+
+
+def test_a_folder_that_is_no_root_is_left_as_it_is(root: Path) -> None:
+    """Where no task is and emosieve never was, nothing is made, and that is said."""
+    ended = run("sweep", root)
+
+    assert (0, []) == (ended.returncode, names_in(root))
+    assert f"no outputs_* in {root}" in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["reclassify"], ["report", "rebuild"]])
+def test_a_root_that_does_not_exist_is_refused(tmp_path: Path, command: list[str]) -> None:
+    """A mistyped path ends with status 2, and is not made."""
+    ended = run(*command, tmp_path / "nosuch")
+
+    assert (2, []) == (ended.returncode, names_in(tmp_path))
+    assert "there is no such folder; check the path of the root" in ended.stderr
+
+
+def test_a_root_without_decisions_has_no_report_to_rebuild(root: Path) -> None:
+    """Rebuilding where nothing was decided says so, with status 2, and makes nothing."""
+    ended = run("report", "rebuild", root)
+
+    assert (2, []) == (ended.returncode, names_in(root))
+    assert "nothing was decided here yet" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["sweep", "watch", "check", "reclassify"])

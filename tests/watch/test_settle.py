@@ -437,7 +437,7 @@ def _oversize(task: Path) -> None:
     ("spoil", "words", "has_digest"),
     [
         (_broken, "result.json is not JSON", True),
-        (_empty, "result.json is not JSON", True),
+        (_empty, "result.json is empty", True),
         (_symlink, "result.json is a symlink, not a file", False),
         (_fifo, "result.json is a FIFO, not a file", False),
         (_directory, "result.json is a directory, not a file", False),

@@ -30,16 +30,16 @@ _WORDS: dict[Language, dict[str, str]] = {
         "report": "the end of quality_report.txt:",
         "folders": "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
         "standing": "still standing, for no result ever came: {names}",
-        "end": "Look around in {root}; then delete it. On your own outputs: emosieve check FOLDER",
+        "end": "Look around in {root}; then delete it.\nOn your own outputs: emosieve check FOLDER",
     },
     "zh": {
         "simulated": "以下识别结果由模拟的 WebUI 写入临时目录,均为虚构;emosieve 是真实运行的。",
         "root": "根目录: {root}",
-        "decisions": "守护进程的判定:",
+        "decisions": "emosieve 的实时判定:",
         "report": "quality_report.txt 的末尾:",
         "folders": "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
         "standing": "仍留在原处(一直没有 result.json): {names}",
-        "end": "可到 {root} 查看,看完即可删除。用于自己的目录: emosieve check 目录",
+        "end": "可到 {root} 查看,看完即可删除。\n检查您自己的 outputs 目录: emosieve check 目录",
     },
 }
 

@@ -33,6 +33,18 @@ def load_settings(
     return load(config=config, profile=profile, overrides=overrides or (), root=root)
 
 
+def standing_root(loaded: Loaded) -> str:
+    """The root, absolute, without symlinks, for commands that work on what stands there.
+
+    Raises:
+        SetupError: none is given, or it does not exist.
+    """
+    root = required_root(loaded)
+    if not os.path.isdir(root):
+        raise SetupError(f"{root}: there is no such folder; check the path of the root")
+    return os.path.realpath(root)
+
+
 def required_root(loaded: Loaded) -> str:
     """The root, absolute.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
 
 
 def reclassify(
@@ -27,14 +27,14 @@ def reclassify(
 
     Example: emosieve reclassify outputs --profile customer_service --dry-run
     """
-    import os  # noqa: PLC0415 - needed here alone
-
-    from emosieve.intake import Done, Intake  # noqa: PLC0415 - the same
+    from emosieve.intake import Done, Intake  # noqa: PLC0415 - needed here alone
     from emosieve.revision import in_batches  # noqa: PLC0415 - the same
     from emosieve.revision import reclassify as reclassify_root  # noqa: PLC0415 - the same
+    from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
-    intake = Intake(os.path.realpath(required_root(loaded)), loaded.settings)
+    intake = Intake(standing_root(loaded), loaded.settings)
+    configure_logs(loaded.settings.log)
     found = list(reclassify_root(intake, loaded.settings.rule_set, unlogged=unlogged, by_hand=by_hand))
     changing = [one.proposal for one in found if one.left_alone is None]
     moved = failed = 0

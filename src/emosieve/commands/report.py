@@ -4,7 +4,8 @@ import os
 
 import typer
 
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.errors import SetupError
 
 app = typer.Typer(help="The text report, quality_report.txt.", no_args_is_help=True)
 
@@ -21,8 +22,16 @@ def rebuild(root: Root = None, config: Config = None, profile: Profile = None, o
     Example: emosieve report rebuild outputs --set language=en
     """
     from emosieve.intake import Intake  # noqa: PLC0415 - needed here alone
+    from emosieve.record.decisions import LOG_NAME  # noqa: PLC0415 - the same
+    from emosieve.record.report import REPORT_NAME  # noqa: PLC0415 - the same
+    from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
-    real = os.path.realpath(required_root(loaded))
+    real = standing_root(loaded)
+    configure_logs(loaded.settings.log)
+    if not os.path.lexists(f"{real}/{LOG_NAME}"):
+        raise SetupError(
+            f"{real}: nothing was decided here yet, so there is no report; check the path of the root"
+        )
     Intake(real, loaded.settings).rebuild_report()
-    typer.echo(f"{real}/quality_report.txt")
+    typer.echo(f"{real}/{REPORT_NAME}")

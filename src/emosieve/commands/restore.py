@@ -11,7 +11,7 @@ from emosieve.errors import SetupError
 
 def restore(
     tasks: Annotated[
-        list[str], typer.Argument(help="Paths of filed tasks, or names under the setting root.")
+        list[str], typer.Argument(help="Paths of filed tasks; or their names, with --set root=FOLDER.")
     ],
     config: Config = None,
     profile: Profile = None,
@@ -24,8 +24,10 @@ def restore(
     from emosieve.intake import Done, Intake  # noqa: PLC0415 - needed here alone
     from emosieve.revision import restore as restore_tasks  # noqa: PLC0415 - the same
     from emosieve.revision import root_of  # noqa: PLC0415 - the same
+    from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     settings = load_settings(config, profile, overrides).settings
+    configure_logs(settings.log)
     by_root: dict[str, list[str]] = {}
     for task in tasks:
         path = _find(task, settings.root, settings.filing.model_dump().values())

@@ -1,5 +1,6 @@
 """``emosieve sweep``: the whole inbox once."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,12 @@ def sweep(
     ] = False,
     wait: Annotated[
         float | None,
-        typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for tasks that are too young."),
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="At most so long for tasks written just now; else quiet time + 3.",
+        ),
     ] = None,
     config: Config = None,
     profile: Profile = None,
@@ -41,10 +47,11 @@ def sweep(
     path = required_root(loaded)
     settings = loaded.settings
     quiet = not sys.stderr.isatty() or dry_run
-    # On a terminal the bar tells of progress; a line per decision would tear it.
+    # On a terminal the bar tells of progress; a line per decision would only hide what matters.
     level = "warning" if not quiet and settings.log.level == "info" else settings.log.level
-    configure_logs(settings.log.model_copy(update={"level": level}))
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        # The bar takes stderr in hand while it stands, so that a line of the log does not tear it.
+        configure_logs(settings.log.model_copy(update={"level": level}), terminal=not quiet)
         row = bar.add_task("sweep", total=None)
         swept = sweep_root(
             path,
@@ -59,9 +66,11 @@ def sweep(
 
 
 def _summary(swept: "Swept") -> list[str]:
+    from emosieve.record.report import REPORT_NAME  # noqa: PLC0415 - needed here alone
+
     tally, folders = swept.tally, swept.flow.intake.folders
     rate = "-" if tally.rejection_rate is None else f"{tally.rejection_rate:.1%}"
-    would = "would file" if swept.flow.dry_run else "filed"
+    would = "would file" if swept.dry_run else "filed"
     lines = [
         f"{would} {tally.total} tasks in {swept.seconds:.1f} s",
         f"  normal       {tally.normal:>7}  {folders.path(folders.by_verdict['normal'])}",
@@ -73,11 +82,22 @@ def _summary(swept: "Swept") -> list[str]:
         )
     if swept.joined:
         lines.append(f"  joined       {swept.joined:>7}  late files went to the filed task of their name")
-    if not swept.flow.dry_run:
-        lines.append(f"report: {swept.root}/quality_report.txt")
-    if swept.left:
-        lines.append(f"{len(swept.left)} still stand:")
-        lines += [f"  {one.name}: {one.message}" for one in swept.left[:_LEFT_SHOWN]]
-        if len(swept.left) > _LEFT_SHOWN:
-            lines.append(f"  … and {len(swept.left) - _LEFT_SHOWN} more")
+    report = f"{swept.root}/{REPORT_NAME}"
+    if not swept.dry_run and os.path.lexists(report):
+        lines.append(f"report: {report}")
+    return lines + _left(swept)
+
+
+def _left(swept: "Swept") -> list[str]:
+    if not swept.left:
+        return []
+    lines = [f"{len(swept.left)} still stand:"]
+    lines += [f"  {one.name}: {one.message}" for one in swept.left[:_LEFT_SHOWN]]
+    if len(swept.left) > _LEFT_SHOWN:
+        lines.append(f"  … and {len(swept.left) - _LEFT_SHOWN} more")
+    if any(one.reason == "malformed" for one in swept.left):
+        seconds = swept.flow.settling.policy.give_up_seconds
+        lines.append(
+            f"a result that stays unreadable for {seconds:g} s is quarantined by the next sweep or watch"
+        )
     return lines

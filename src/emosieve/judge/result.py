@@ -100,9 +100,12 @@ def _parse(data: bytes) -> Any:
     if len(data) > SIZE_LIMIT:
         raise BadResult(f"is {len(data)} bytes long; more than {SIZE_LIMIT} is not a result")
     data = data.removeprefix(_BOM)
+    if not data.strip():
+        raise BadResult("is empty")
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        _refuse_other_encodings(data)
         if b"\\u" not in data:
             raise BadResult(f"is not JSON: {escape(str(error))}") from None
         document = _parse_leniently(data)
@@ -110,6 +113,15 @@ def _parse(data: bytes) -> Any:
     if data.count(b"{") + data.count(b"[") > DEPTH_LIMIT:
         _check_depth(document)
     return document
+
+
+def _refuse_other_encodings(data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        # The end of a half-written file may cut a character in two; that is not another encoding.
+        if error.end < len(data):
+            raise BadResult("is not UTF-8 text (GBK, perhaps?)") from None
 
 
 def _parse_leniently(data: bytes) -> Any:

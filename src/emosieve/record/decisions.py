@@ -16,9 +16,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import orjson
+import structlog
 
 from emosieve.record.locking import STATE_DIRECTORY, take_lock
 from emosieve.text import escape
+
+log = structlog.get_logger()
 
 Event = dict[str, Any]
 Sync = Literal["batch", "always", "never"]
@@ -99,8 +102,9 @@ class DecisionLog:
             whole = _cut_torn_tail(descriptor)
             try:
                 self._write(descriptor, events)
-            except OSError:
+            except OSError as error:
                 os.ftruncate(descriptor, whole)
+                error.filename = path
                 raise
         finally:
             os.close(descriptor)
@@ -171,6 +175,10 @@ class DecisionLog:
                     event = parse_line(line)
                     if event is not None:
                         yield event
+                    elif line.endswith(b"\n"):
+                        log.warning(
+                            "decisions.unreadable", path=f"{self.root}/{name}", line=escape(repr(line[:60]))
+                        )
 
     def knows(self, position: Position) -> bool:
         """Whether a position still points into this log."""

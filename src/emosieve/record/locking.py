@@ -99,4 +99,4 @@ def _holder_words(path: str) -> str:
             who += f", container {escape(str(document['container']))}"
     except (OSError, KeyError, TypeError, ValueError):
         who = "its name is not written yet"
-    return f"another emosieve takes in this root already ({who}); stop it first"
+    return f"another emosieve is at work on this root ({who}); stop it first"

@@ -134,7 +134,7 @@ class Report:
             copy += 1
             aside = f"{self.root}/{FOREIGN_NAME}.{copy}.txt"
         os.rename(path, aside)
-        log.info("report.set_aside", path=path, kept_as=aside)
+        log.warning("report.set_aside", path=path, kept_as=aside)
 
     @staticmethod
     def rotated(directory: str) -> list[str]:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-VERDICTS = ("normal", "low_quality")
-
 
 @dataclass
 class Effect:
@@ -102,6 +100,11 @@ class Tally:
                 self.quarantined += sign
             case _:
                 pass
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """The three counts by name."""
+        return {"normal": self.normal, "low_quality": self.low_quality, "quarantined": self.quarantined}
 
     @property
     def total(self) -> int:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +15,7 @@ from emosieve.errors import EmosieveError, SetupError
 from emosieve.record.locking import IntakeLock
 from emosieve.service.flow import Flow
 from emosieve.service.logs import configure_logs
-from emosieve.service.preflight import examine
+from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
 from emosieve.text import escape
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
@@ -53,6 +54,7 @@ class Daemon:
         self._next_scan = 0.0
         self._hinted = False
         self._signalled = False
+        self._filed: Counter[str] = Counter()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; a second signal ends the process at once.
@@ -65,11 +67,11 @@ class Daemon:
             try:
                 while not self._stopping:
                     self._tick()
-            finally:
                 log.info("watch.stopping")
+            finally:
                 self._close()
                 self._wakeups.close()
-        log.info("watch.stopped")
+        log.info("watch.stopped", **self._filed)
 
     def _tick(self) -> None:
         try:
@@ -95,7 +97,7 @@ class Daemon:
         identity = identity_of(self._given_root)
         if identity is None:
             if not self._told_waiting:
-                log.warning("watch.waiting", path=self._given_root, hint="it is waited for")
+                log.warning("watch.waiting", path=self._given_root, hint="no such folder; it is waited for")
             self._told_waiting = True
             return False
         self._told_waiting = False
@@ -115,7 +117,7 @@ class Daemon:
         lock = IntakeLock(root)
         lock.acquire()
         self._lock = lock
-        self._preflight(root)
+        heed(examine(root, self._settings))
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._wakeups.arm(root, self._settings.watch.mode)
         flow = Flow(root, self._settings)
@@ -133,14 +135,6 @@ class Daemon:
             standing=flow.settling.pending_count,
             profile=self._settings.profile,
         )
-
-    def _preflight(self, root: str) -> None:
-        for line in examine(root, self._settings):
-            words = f"{line.message}; {line.hint}" if line.hint else line.message
-            if line.level == "error":
-                raise SetupError(f"{line.subject}: {words}")
-            if line.level == "warning":
-                log.warning("check.warning", subject=line.subject, message=words)
 
     def _is_same_root(self) -> bool:
         """Notice a root that is gone, or another directory by now: all is closed, to be opened anew."""
@@ -221,6 +215,8 @@ class Daemon:
 
     def _close(self) -> None:
         self._wakeups.disarm()
+        if self._flow is not None:
+            self._filed.update(self._flow.counts.tally.verdicts)
         self._flow = None
         self._identity = None
         if self._lock is not None:

@@ -1,7 +1,9 @@
 """emosieve's own log: structlog to stderr, readable on a terminal, JSON otherwise."""
 
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 from typing import Any, TextIO
@@ -22,7 +24,7 @@ EVENTS: Mapping[str, str] = {
     "watch.blocked": "nothing can be filed now; cause, and seconds to the next try",
     "watch.unblocked": "filing goes on",
     "watch.stopping": "a signal came; what is logged is being filed",
-    "watch.stopped": "the end, with counts",
+    "watch.stopped": "the end, with how many were filed since the start",
     "task.filed": "a decision: verdict, emotion, confidence, findings, destination",
     "task.quarantined": "a result can never be read; reason",
     "task.joined": "a late directory's files went to the filed task of its name",
@@ -35,6 +37,7 @@ EVENTS: Mapping[str, str] = {
     "intake.owed": "a run that died left moves to be made; they come first",
     "intake.no_locks": "the file system has no locks; start no second emosieve",
     "decisions.unwritable": "a note could not be logged; decisions are not affected",
+    "decisions.unreadable": "a line of the decision log is no event, and was passed over",
     "report.set_aside": "a report of another program was kept under another name",
     "report.failing": "the report cannot be written; filing goes on",
     "report.mended": "the report is written again",
@@ -47,22 +50,26 @@ EVENTS: Mapping[str, str] = {
 _MARKS = {"normal": "✓", "low_quality": "✗"}
 
 
-def configure_logs(settings: Log, stream: TextIO | None = None) -> None:
+def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: bool | None = None) -> None:
     """Send structlog, the standard library's logging and warnings the same way.
 
     Args:
         settings: format and level.
         stream: where to; stderr when not given.
+        terminal: whether that is one; asked of the stream when not given.
     """
     stream = stream or sys.stderr
-    console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
+    terminal = stream.isatty() if terminal is None else terminal
+    console = settings.format == "console" or (settings.format == "auto" and terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         _add_time,
         structlog.processors.format_exc_info,
         _escape_values,
     ]
-    renderer = render_line if console else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if console:
+        renderer = _render_wrapped if terminal else render_line
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name, _escape_values],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -84,6 +91,15 @@ def configure_logs(settings: Log, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
+    )
+
+
+def _render_wrapped(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+    """The line, broken at spaces where the terminal would break it anywhere."""
+    width = max(40, shutil.get_terminal_size().columns)
+    line = render_line(logger, name, event)
+    return textwrap.fill(
+        line, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False
     )
 
 

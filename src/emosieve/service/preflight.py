@@ -9,15 +9,20 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import structlog
+
+from emosieve.errors import SetupError
 from emosieve.filing import folder_problem, inside_problem
 from emosieve.record.decisions import LOG_NAME
 from emosieve.settings import Settings
 from emosieve.watch.filesystem import file_system_of, is_open_for_writing
 from emosieve.watch.inbox import Inbox
 from emosieve.watch.wakeups import Mailbox, Wakeups, inotify_limit
+
+log = structlog.get_logger()
 
 Level = Literal["ok", "warning", "error"]
 _CAP_FOWNER = 3
@@ -60,6 +65,20 @@ def examine(root: str, settings: Settings) -> list[Line]:
     ]
 
 
+def heed(lines: list[Line]) -> None:
+    """Log the warnings, and stop at an error.
+
+    Raises:
+        SetupError: the first error, with what to do.
+    """
+    for line in lines:
+        words = f"{line.message}; {line.hint}" if line.hint else line.message
+        if line.level == "error":
+            raise SetupError(f"{line.subject}: {words}")
+        if line.level == "warning":
+            log.warning("check.warning", subject=line.subject, message=words)
+
+
 def worst(lines: list[Line]) -> Level:
     """The worst level of some lines."""
     order: tuple[Level, ...] = ("error", "warning", "ok")
@@ -95,9 +114,10 @@ def _root(root: str, tasks: list[str], settings: Settings) -> Line:
 
 
 def _folders(root: str, folders: dict[str, str]) -> Iterator[Line]:
-    if not _may_write(root):
-        hint = "run emosieve as the WebUI's own user"
-        yield Line("error", "root", f"{root} may not be written by uid {os.geteuid()}", hint)
+    denied = _denied(root)
+    if denied:
+        yield denied
+        return
     device = os.stat(root).st_dev
     for name, folder in folders.items():
         path = os.path.join(root, folder)
@@ -108,9 +128,8 @@ def _folders(root: str, folders: dict[str, str]) -> Iterator[Line]:
         standing = path if os.path.isdir(path) else os.path.dirname(path)
         if not os.path.isdir(standing):
             yield Line("error", f"filing.{name}", f"{standing} does not exist", "make it, or choose another")
-        elif not _may_write(standing):
-            message = f"{standing} may not be written by uid {os.geteuid()}"
-            yield Line("error", f"filing.{name}", message, "run emosieve as the WebUI's own user")
+        elif denied := _denied(standing):
+            yield replace(denied, subject=f"filing.{name}")
         elif os.stat(standing).st_dev != device:
             message = f"{path} lies on another file system: each task is copied, then removed"
             yield Line(
@@ -118,6 +137,16 @@ def _folders(root: str, folders: dict[str, str]) -> Iterator[Line]:
             )
         else:
             yield Line("ok", f"filing.{name}", path)
+
+
+def _denied(folder: str) -> Line | None:
+    """Why nothing can be written in a folder, if so."""
+    if _may_write(folder):
+        return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return Line("error", "permission", f"{folder} lies on a disk mounted read-only", "mount it writable")
+    message = f"{folder} may not be written by uid {os.geteuid()}"
+    return Line("error", "permission", message, "run emosieve as the WebUI's own user")
 
 
 def _movable(root: str, tasks: list[str]) -> Line:
@@ -169,8 +198,8 @@ def _events(root: str, settings: Settings) -> Line:
     if mode == "polling":
         return Line("ok", "events", f"polling: {reason}")
     instances, watches = inotify_limit("max_user_instances"), inotify_limit("max_user_watches")
-    limits = f"; of {instances} instances and {watches} watches it needs one each"
-    return Line("ok", "events", f"native: {reason}{limits if instances else ''}")
+    limits = f"; one inotify instance of {instances}, one watch of {watches}" if instances else ""
+    return Line("ok", "events", f"native: {reason}{limits}")
 
 
 def _lease(root: str, tasks: list[str]) -> Line:

@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from emosieve.errors import SetupError
-from emosieve.record.locking import IntakeLock
+import structlog
+
+from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
 from emosieve.record.statistics import Tally
 from emosieve.service.flow import Flow
-from emosieve.service.preflight import examine
+from emosieve.service.preflight import examine, heed
 from emosieve.settings import Settings
 from emosieve.watch.settle import Waiting
+
+log = structlog.get_logger()
 
 _PASSING = frozenset({"quiet", "blocked"})
 """Reasons that a few seconds may end; no result, or half of one, is the WebUI's business."""
@@ -27,6 +30,8 @@ class Swept:
         joined: late directories that went to the filed task of their name.
         left: tasks that still stand, with reasons.
         seconds: how long it took.
+        flow: what did it.
+        dry_run: whether it only said what would be done.
     """
 
     root: str
@@ -35,6 +40,7 @@ class Swept:
     left: list[Waiting]
     seconds: float
     flow: Flow
+    dry_run: bool
 
 
 def _no_progress(_done: int, _total: int) -> None:
@@ -63,21 +69,25 @@ def sweep(
         RootBusy: a daemon or another sweep has the intake of this root.
         OSError: the log cannot be read or written.
     """
-    for line in examine(root, settings):
-        if line.level == "error":
-            raise SetupError(f"{line.subject}: {line.message}; {line.hint}".removesuffix("; "))
+    heed(examine(root, settings))
     real = os.path.realpath(root)
     lock = IntakeLock(real)
-    if not dry_run:
+    nothing_yet = not os.path.lexists(f"{real}/{STATE_DIRECTORY}") and not Flow(real, settings).scan()
+    if nothing_yet:
+        # No emosieve was ever here and no task is: perhaps it is no root at all, so nothing is made in it.
+        log.warning("check.warning", subject="root", message=f"no {settings.watch.task_glob} in {real}")
+    touches_nothing = dry_run or nothing_yet
+    if not touches_nothing:
         lock.acquire()
     try:
-        flow = Flow(real, settings, dry_run=dry_run)
-        return _run(flow, settings.settle.quiet_seconds + 3 if wait is None else wait, progress)
+        flow = Flow(real, settings, dry_run=touches_nothing)
+        seconds = settings.settle.quiet_seconds + 3 if wait is None else wait
+        return _run(flow, seconds, progress, dry_run=dry_run)
     finally:
         lock.release()
 
 
-def _run(flow: Flow, wait: float, progress: Callable[[int, int], object]) -> Swept:
+def _run(flow: Flow, wait: float, progress: Callable[[int, int], object], *, dry_run: bool) -> Swept:
     started, began = flow.intake.now(), time.monotonic()
     if not flow.dry_run:
         flow.open()
@@ -99,4 +109,5 @@ def _run(flow: Flow, wait: float, progress: Callable[[int, int], object]) -> Swe
     tally = flow.counts.tally
     if not flow.dry_run and (tally.total or tally.quarantined):
         flow.intake.note({"event": "swept", "started": started, "tally": tally.as_dict()})
-    return Swept(flow.root, tally, flow.counts.joined, flow.settling.waiting, time.monotonic() - began, flow)
+    seconds = time.monotonic() - began
+    return Swept(flow.root, tally, flow.counts.joined, flow.settling.waiting, seconds, flow, dry_run)

@@ -66,8 +66,7 @@ def load(
     """
     path = config or os.environ.get(CONFIG_VARIABLE) or None
     layers = [_file_layer(path), _environment_layer(), _command_line_layer(overrides, profile, root)]
-    for layer in layers:
-        _refuse_unknown(layer)
+    lines = [line for layer in layers for line in _take_unknown_out(layer)]
     shipped = {name: one.model_dump(exclude_none=True) for name, one in SHIPPED_PROFILES.items()}
     layers.insert(0, Layer("default", {"profiles": shipped}))
     merged: dict[str, Any] = {}
@@ -77,10 +76,11 @@ def load(
     try:
         settings = Settings(**merged)
     except ValidationError as error:
-        lines = [
-            _problem_line(one, origins) for one in error.errors() if not _stands_in_profile(one, origins)
-        ]
+        problems = [one for one in error.errors() if not _stands_in_profile(one, origins)]
+        lines += [_problem_line(one, origins) for one in problems]
         raise SetupError("\n".join(dict.fromkeys(lines))) from None
+    if lines:
+        raise SetupError("\n".join(lines))
     if settings.profile not in {DEFAULT_PROFILE, *settings.profiles}:
         hint = _did_you_mean(settings.profile, [DEFAULT_PROFILE, *settings.profiles])
         known = ", ".join([DEFAULT_PROFILE, *settings.profiles])
@@ -186,23 +186,36 @@ def _merge(into: dict[str, Any], layer: Layer, origins: dict[str, str], prefix: 
             origins[f"{prefix}{key}"] = layer.name
 
 
-def _refuse_unknown(layer: Layer) -> None:
-    known = _known_keys(Settings)
-    for key in _unknown_keys(Settings, layer.values):
-        if key.startswith("profiles."):
-            known = [f"profiles.{key.split('.')[1]}.{number}" for number in Profile.model_fields]
-        raise SetupError(f"{layer.name}: {escape(key)} is not a setting{_did_you_mean(key, known)}")
+def _take_unknown_out(layer: Layer) -> list[str]:
+    """One line for each key that is no setting; they are taken out, so that the rest is checked as well."""
+    lines = []
+    for path in list(_unknown_keys(Settings, layer.values)):
+        key = ".".join(path)
+        known = _known_keys(Settings)
+        if path[0] == "profiles":
+            known = [f"profiles.{path[1]}.{number}" for number in Profile.model_fields]
+        lines.append(f"{layer.name}: {escape(key)} is not a setting{_did_you_mean(key, known)}")
+        _take_out(layer.values, path)
+    return lines
 
 
-def _unknown_keys(model: Any, values: Any, prefix: str = "") -> Iterator[str]:
+def _take_out(table: dict[str, Any], path: tuple[str, ...]) -> None:
+    """Remove a key, and every table that is empty without it."""
+    if len(path) > 1:
+        _take_out(table[path[0]], path[1:])
+    if len(path) == 1 or not table[path[0]]:
+        del table[path[0]]
+
+
+def _unknown_keys(model: Any, values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if not isinstance(values, dict):
         return
     for key, value in values.items():
         child = _child(model, key)
         if child is None:
-            yield f"{prefix}{key}"
+            yield (*parents, key)
         else:
-            yield from _unknown_keys(child, value, f"{prefix}{key}.")
+            yield from _unknown_keys(child, value, (*parents, key))
 
 
 def _child(model: Any, key: str) -> Any:
@@ -229,12 +242,14 @@ def _known_keys(model: Any, prefix: str = "") -> list[str]:
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    leaf = word.rpartition(".")[2]
+    # The right key in the wrong section, or without one: quiet_seconds for settle.quiet_seconds.
+    close = [key for key in known if key.rpartition(".")[2] == leaf][:1]
     # A beginning says more than likeness: min_conf is min_confidence, not min_top.
-    close = [key for key in known if key.startswith(word)][:1] if "." in word or "__" in word else []
+    close = close or (
+        [key for key in known if key.startswith(word)][:1] if "." in word or "__" in word else []
+    )
     close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if not close and "." not in word:
-        # A key written without its section: quiet_seconds for settle.quiet_seconds.
-        close = [key for key in known if key.rpartition(".")[2] == word][:1]
     return f"; did you mean {close[0]}?" if close else ""
 
 
