@@ -24,8 +24,6 @@ from emosieve.filing import REMOVING, Folders, Mover, folder_problem
 
 NAME = "outputs_20240104_223000"
 FILES = {"processed_audio.wav": b"RIFF", "embedding.npy": npy_bytes()}
-STAGING = ".emosieve-staging"
-REMOVING_ELSEWHERE = ".emosieve-removing"
 
 
 @pytest.fixture
@@ -102,12 +100,11 @@ def _open_below(*roots: Path) -> list[str]:
 
 def _leftovers(*roots: Path) -> list[str]:
     """Whatever of emosieve's own a move has left behind."""
-    hidden = (STAGING, REMOVING_ELSEWHERE, "removing")
     return [
         str(path)
         for root in roots
         for path in root.rglob("*")
-        if path.name in hidden or (path.name.endswith(".emosieve") and path.name != ".emosieve")
+        if path.name == "removing" or path.name.startswith(".emosieve-")
     ]
 
 
@@ -214,7 +211,7 @@ def test_a_folder_that_became_a_symlink_is_not_entered(folders: Folders, root: P
 def test_cleaning_takes_what_a_killed_run_left_and_nothing_else(apart: Folders, root: Path) -> None:
     """Half copies and half removed sources go in every folder; tasks, filed or not, stay."""
     normal = Path(apart.by_verdict["normal"])
-    for left in (root / REMOVING, root / STAGING, normal / STAGING, normal / REMOVING_ELSEWHERE):
+    for left in (root / REMOVING, root / apart.staging, normal / apart.staging, normal / apart.removing):
         (left / NAME).mkdir(parents=True)
         (left / NAME / "result.json").write_bytes(b"{}")
     for kept in (root / NAME, normal / NAME, root / "low_quality" / NAME):
@@ -229,7 +226,7 @@ def test_cleaning_follows_no_symlink(folders: Folders, root: Path, tmp_path: Pat
     """A symlink in the place of our own hidden directories costs nobody a file."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_bytes(b"")
-    (root / "normal" / STAGING).symlink_to(tmp_path / "precious")
+    (root / "normal" / folders.staging).symlink_to(tmp_path / "precious")
     folders.clean()
     assert names_in(tmp_path / "precious") == ["file"]
 
@@ -406,7 +403,7 @@ def test_a_task_comes_back_from_another_file_system(
     content = _content(source)
     with Mover(apart) as mover:
         mover.move(f"{elsewhere}/normal/{NAME}", destination, None)
-    assert staged == [f"{(root / destination).parent}/{STAGING}/{NAME}"]
+    assert staged == [f"{(root / destination).parent}/{apart.staging}/{NAME}"]
     assert content == _content(root / destination)
     assert names_in(elsewhere / "normal") == []
     assert _leftovers(root, elsewhere) == []
@@ -729,7 +726,7 @@ def test_late_files_join_across_file_systems(apart: Folders, root: Path, elsewhe
     (late / "link").symlink_to("/nowhere")
     filed = elsewhere / "normal" / NAME
     filed.mkdir()
-    (filed / ".link.emosieve").symlink_to("/left/by/a/killed/run")
+    (filed / f".emosieve-{(late / 'link').lstat().st_ino}").symlink_to("/left/by/a/killed/run")
     with Mover(apart) as mover:
         mover.join(NAME, f"{elsewhere}/normal/{NAME}", ("a.npy", "link"))
     assert _content(filed) == {"a.npy": b"1", "link": "/nowhere"}
@@ -812,3 +809,94 @@ def test_a_destination_behind_a_symlink_is_known_by_its_path(root: Path, tmp_pat
     location = folders.location_of(f"{tmp_path}/disk/good/{NAME}")
 
     assert (f"{tmp_path}/link/good/{NAME}", "normal") == (location, folders.verdict_at(location))
+
+
+# What an attack found.
+
+
+def test_two_roots_may_share_a_destination(tmp_path: Path, elsewhere: Path, root: Path) -> None:
+    """Each root has hidden directories of its own there: cleaning one leaves the other's copy alone."""
+    other = tmp_path / "other"
+    other.mkdir()
+    one, two = (Folders(str(path), {"normal": f"{elsewhere}/normal"}) for path in (root, other))
+    one.make()
+    unfinished = elsewhere / "normal" / one.staging / NAME
+    unfinished.mkdir(parents=True)
+    two.clean()
+
+    assert unfinished.is_dir()
+
+
+def test_a_copy_that_lost_a_file_is_not_filed(
+    apart: Folders, elsewhere: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A staged copy that somebody tore is noticed before it gets its name, and the source stays whole."""
+    task = make_task(files=FILES)
+    content = _content(task)
+    _before(monkeypatch, copying, "_sync_tree", lambda copy: os.unlink(f"{copy}/result.json"))
+    with Mover(apart) as mover, pytest.raises(OSError, match="not copied whole"):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+
+    assert content == _content(task)
+    assert [] == names_in(elsewhere / "normal")
+
+
+def test_a_state_directory_that_is_a_symlink_is_refused(folders: Folders, root: Path, tmp_path: Path) -> None:
+    """Nothing is removed or written through ``.emosieve``; the error says what to do."""
+    (tmp_path / "victim" / "removing" / "precious").mkdir(parents=True)
+    (root / ".emosieve").rmdir() if (root / ".emosieve").is_dir() else None
+    (root / ".emosieve").symlink_to(tmp_path / "victim")
+    with pytest.raises(SetupError, match="is not a directory; move it away"):
+        folders.clean()
+
+    assert ["precious"] == names_in(tmp_path / "victim" / "removing")
+
+
+def test_the_longest_name_there_is_gets_a_suffix_too(folders: Folders, root: Path) -> None:
+    """A name of 255 bytes loses its end to the suffix instead of stopping everything."""
+    name = "outputs_" + "快" * 82 + "x"
+    assert 255 == len(name.encode())
+    (root / "normal" / name).mkdir()
+    with Mover(folders) as mover:
+        location = mover.choose("normal", name, set())
+        (root / location).mkdir()
+
+    assert location.endswith(".2")
+    assert 255 >= len(os.path.basename(location).encode())
+
+
+def test_a_long_name_crosses_file_systems(apart: Folders, root: Path, elsewhere: Path) -> None:
+    """A name near the limit leaves nothing behind where it was."""
+    name = "outputs_" + "x" * 246
+    (root / name).mkdir()
+    with Mover(apart) as mover:
+        mover.move(name, f"{elsewhere}/normal/{name}", None)
+
+    assert ([name], False) == (names_in(elsewhere / "normal"), (root / name).exists())
+
+
+def test_a_name_taken_without_our_lock_is_a_taken_name(
+    folders: Folders, root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another root's task that takes the name between look and rename is not overwritten."""
+    make_task()
+    stand = Mover.stat
+    (root / "normal" / NAME / "theirs").mkdir(parents=True)
+    monkeypatch.setattr(
+        Mover, "stat", lambda mover, at: None if at.startswith("normal") else stand(mover, at)
+    )
+    with Mover(folders) as mover, pytest.raises(FileExistsError):
+        mover.move(NAME, f"normal/{NAME}", None)
+
+    assert ["theirs"] == names_in(root / "normal" / NAME)
+
+
+def test_an_alias_of_the_root_is_no_place_elsewhere(root: Path, tmp_path: Path) -> None:
+    """A destination that leads back into the root by a symlink, or to the same folder twice, is refused."""
+    (tmp_path / "alias").symlink_to(root.parent)
+    with pytest.raises(SetupError, match="lies inside the root"):
+        Folders(str(root), {"normal": f"{tmp_path}/alias/{root.name}/x"}).make()
+    (tmp_path / "good").mkdir()
+    twice = {"normal": f"{tmp_path}/good", "low_quality": f"{tmp_path}/alias/good"}
+    with pytest.raises(SetupError, match="are one folder"):
+        Folders(str(root), twice).make()

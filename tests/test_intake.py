@@ -370,7 +370,7 @@ class TestCrash:
         }
         monkeypatch.setattr(Mover, "move", _raises(Killed()))
         with pytest.raises(Killed):
-            intake.commit([Proposal(body, f"normal/{TASK}", "low_quality", survey.directory)])
+            intake.commit([Proposal(body, f"normal/{TASK}", "low_quality", survey)])
         monkeypatch.undo()
         intake_of(root)
 
@@ -465,6 +465,156 @@ class TestJoin:
         intake.commit([proposal_for(make_task())])
 
         assert adopt(self.late(root, {"a\x1b.npy": b""}), intake.folders) is None
+
+
+class TestUnderTheLock:
+    """What was looked at before the lock was there may not stand any more."""
+
+    def test_a_result_that_changed_meanwhile_is_not_filed_by_the_old_one(
+        self,
+        root: Path,
+        make_task: MakeTask,
+    ) -> None:
+        """A task that was rewritten while the lock was waited for is not logged; it settles again."""
+        task = make_task(result=result_bytes(0.9))
+        intake = intake_of(root)
+        proposal = proposal_for(task)
+        (task / "result.json").write_bytes(result_bytes(0.4))
+        (outcome,) = intake.commit([proposal])
+
+        assert isinstance(outcome, NotDone)
+        assert (False, False) == (outcome.gone, outcome.is_news)
+        assert ([], True) == (read_log(root), task.exists())
+
+    def test_a_task_that_is_gone_by_then_is_not_logged(self, root: Path, make_task: MakeTask) -> None:
+        """Deleted between look and lock, a task leaves no decision and no report entry."""
+        task = make_task()
+        intake = intake_of(root)
+        proposal = proposal_for(task)
+        shutil.rmtree(task)
+        (outcome,) = intake.commit([proposal])
+
+        assert isinstance(outcome, NotDone)
+        assert outcome.gone
+        assert [] == read_log(root)
+
+    def test_two_restores_at_once_are_one(self, root: Path, make_task: MakeTask) -> None:
+        """The second finds the task moved already, and logs nothing."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task(result=result_bytes(0.4)))])
+        location = f"low_quality/{TASK}"
+        survey = survey_directory(str(root / location), TASK)
+        body = {
+            "event": "restored",
+            "task": TASK,
+            "directory": survey.directory,
+            "from": location,
+            "to": None,
+        }
+        twice = [Proposal(body, location, "normal", survey)] * 2
+        first = intake.commit(twice[:1])
+        second = intake.commit(twice[1:])
+
+        assert isinstance(first[0], Done)
+        assert isinstance(second[0], NotDone)
+        assert ["decided", "restored"] == [event["event"] for event in read_log(root)]
+
+
+class TestForeignLines:
+    """The log and the checkpoint may hold what emosieve never wrote."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            '{"event":"decided","task":5,"destination":"x"}',
+            '{"event":"restored","task":"t","from":"VICTIM","to":"normal/t"}',
+            '{"event":"decided","task":"../victim","destination":"normal/t"}',
+            '{"event":"joined","task":"t","destination":"normal/t","files":["../../victim"]}',
+            '{"event":"note"}',
+            '{"event":"decided","task":"outputs_1","destination":"../victim","time":"2024-01-01"}',
+        ],
+    )
+    def test_nothing_is_moved_for_them(
+        self, root: Path, make_task: MakeTask, tmp_path: Path, line: str
+    ) -> None:
+        """No line of the log moves anything from or to a place outside the inbox and the folders."""
+        victim = tmp_path / "victim"
+        victim.mkdir()
+        make_task("outputs_1")
+        (root / "decisions.jsonl").write_text(line.replace("VICTIM", str(victim)) + "\n")
+        intake = intake_of(root)
+
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+        assert victim.is_dir()
+        intake.commit([proposal_for(root / "outputs_1")])
+        assert ["outputs_1"] == names_in(root / "normal")
+
+    def test_a_foreign_line_does_not_silence_the_day(self, root: Path, make_task: MakeTask) -> None:
+        """An event without a time does not keep later days from their blocks."""
+        (root / "decisions.jsonl").write_text('{"event":"note"}\n')
+        intake_of(root).commit([proposal_for(make_task())])
+
+        assert read_log(root)[-1]["time"][:10] == load_checkpoint(str(root)).reported.day  # type: ignore[union-attr]
+
+    def test_a_checkpoint_of_another_version_is_replayed(self, root: Path, make_task: MakeTask) -> None:
+        """A tally with a key that this version does not know means that all is projected anew."""
+        intake_of(root).commit([proposal_for(make_task())])
+        path = root / ".emosieve" / "checkpoint"
+        path.write_bytes(path.read_bytes().replace(b'"quarantined":', b'"unheard_of":1,"quarantined":'))
+        assert load_checkpoint(str(root)) is None
+        intake_of(root)
+
+        assert 1 == entries(root)
+
+    def test_a_debt_that_a_later_event_paid_is_not_made_again(self, root: Path, make_task: MakeTask) -> None:
+        """A quarantined task that was restored stays in the inbox, also when the checkpoint is lost."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task(result=b"{half"))])
+        location = f"quarantine/{TASK}"
+        survey = survey_directory(str(root / location), TASK)
+        body = {
+            "event": "restored",
+            "task": TASK,
+            "directory": survey.directory,
+            "from": location,
+            "to": None,
+        }
+        intake.commit([Proposal(body, location, "", survey)])
+        (root / ".emosieve" / "checkpoint").unlink()
+        intake_of(root)
+
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+        assert (root / TASK).is_dir()
+
+    @pytest.mark.parametrize("name", ["decisions.jsonl", ".emosieve/checkpoint", ".emosieve/log.lock"])
+    def test_a_fifo_in_place_of_a_file_does_not_hang(
+        self, root: Path, make_task: MakeTask, name: str
+    ) -> None:
+        """It is refused by name, or, for the checkpoint, replaced."""
+        make_task()
+        (root / ".emosieve").mkdir()
+        os.mkfifo(root / name)
+        if name == ".emosieve/checkpoint":
+            intake_of(root)
+            return
+        with pytest.raises(OSError, match="is not a plain file"):
+            intake_of(root)
+
+    def test_a_checkpoint_is_never_written_through_a_symlink(
+        self,
+        root: Path,
+        make_task: MakeTask,
+        tmp_path: Path,
+    ) -> None:
+        """A symlink under the name of the new checkpoint is replaced; its target stays as it is."""
+        victim = tmp_path / "victim"
+        victim.write_text("precious")
+        (root / ".emosieve").mkdir()
+        (root / ".emosieve" / "checkpoint.new").symlink_to(victim)
+        intake_of(root).commit([proposal_for(make_task())])
+
+        assert "precious" == victim.read_text()
+        assert not (root / ".emosieve" / "checkpoint").is_symlink()
 
 
 def test_a_preview_writes_nothing(root: Path, make_task: MakeTask) -> None:

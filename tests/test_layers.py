@@ -15,7 +15,7 @@ WINGS = [
     {"record"},
     {"copying"},
     {"filing"},
-    {"proposals"},
+    {"proposals", "debts"},
     {"intake"},
     {"revision"},
     {"service"},

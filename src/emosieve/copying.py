@@ -30,6 +30,8 @@ def copy_task(path: str, copy: str, survey: Survey) -> None:
     _keep_owners(path, copy)
     _sync_tree(copy)
     refuse_changed(path, survey)
+    if _outline(survey) != _outline(survey_directory(copy, "")):
+        raise OSError(errno.EIO, "was not copied whole", path)
 
 
 def copy_file(path: str, copy: str) -> None:
@@ -40,8 +42,8 @@ def copy_file(path: str, copy: str) -> None:
     """
     mode = os.lstat(path).st_mode
     _refuse_special(path, mode)
-    folder, name = os.path.split(copy)
-    hidden = f"{folder}/.{name}.emosieve"
+    folder = os.path.dirname(copy)
+    hidden = f"{folder}/.emosieve-{os.lstat(path).st_ino}"
     with suppress(FileNotFoundError):
         os.unlink(hidden)
     shutil.copy2(path, hidden, follow_symlinks=False)

@@ -19,12 +19,11 @@ from typing import Final, Self
 from emosieve.copying import copy_file, copy_task, is_finished_copy, is_finished_file, refuse_changed
 from emosieve.errors import SetupError
 from emosieve.record.decisions import sync_directory
-from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
 from emosieve.watch.inbox import Survey, survey_directory
 
 REMOVING: Final = f"{STATE_DIRECTORY}/removing"
-_STAGING: Final = ".emosieve-staging"
-_REMOVING_ELSEWHERE: Final = ".emosieve-removing"
+_NAME_BYTES: Final = 255
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -39,6 +38,22 @@ class Folders:
     def __init__(self, root: str, by_verdict: Mapping[str, str]) -> None:
         self.root = root
         self.by_verdict = dict(by_verdict)
+
+    @property
+    def staging(self) -> str:
+        """Name of the hidden directory of unfinished copies, beside where they go."""
+        return f".emosieve-staging-{self._identity}"
+
+    @property
+    def removing(self) -> str:
+        """Name of the hidden directory of what is on its way out of a folder; see ``REMOVING`` for the inbox."""
+        return f".emosieve-removing-{self._identity}"
+
+    @property
+    def _identity(self) -> str:
+        # Another root may file into the same folder, under a lock of its own: names are told apart by root.
+        status = os.stat(self.root)
+        return f"{status.st_dev:x}-{status.st_ino:x}"
 
     def path(self, location: str) -> str:
         """The absolute path of a location; the root's own for an empty one."""
@@ -66,17 +81,23 @@ class Folders:
         Raises:
             SetupError: a folder is a symlink, no directory, or cannot be made.
         """
+        places: dict[tuple[int, int], str] = {}
         for folder in self.by_verdict.values():
             problem = inside_problem(self.root, folder)
             if problem:
                 raise SetupError(problem)
             self._make(folder)
+            status = os.stat(self.path(folder))
+            twin = places.setdefault((status.st_dev, status.st_ino), folder)
+            if twin != folder:
+                raise SetupError(f"{twin} and {folder} are one folder; write two different ones in [filing]")
 
     def clean(self) -> None:
         """Remove what a run that died left half copied or removed; call it only while the log is locked."""
         for folder in ("", *self.by_verdict.values()):
-            for left in (_STAGING, _REMOVING_ELSEWHERE):
+            for left in (self.staging, self.removing):
                 shutil.rmtree(os.path.join(self.path(folder), left), ignore_errors=True)
+        make_state_directory(self.root)  # never through a symlink
         shutil.rmtree(f"{self.root}/{REMOVING}", ignore_errors=True)
 
     def _make(self, folder: str) -> None:
@@ -93,7 +114,10 @@ class Folders:
 
 def inside_problem(root: str, folder: str) -> str | None:
     """Why an absolute destination will not do for this root: it must lie elsewhere."""
-    if not os.path.isabs(folder) or os.path.commonpath([root, folder]) != root:
+    if not os.path.isabs(folder):
+        return None
+    real = os.path.join(os.path.realpath(os.path.dirname(folder)), os.path.basename(folder))
+    if os.path.commonpath([root, real]) != root:
         return None
     return f"{folder}: lies inside the root; write a single name such as {os.path.basename(folder)!r} in [filing]"
 
@@ -143,12 +167,11 @@ class Mover:
 
     def choose(self, folder: str, name: str, taken: set[str]) -> str:
         """A free location for a task in a folder: its own name, else with a suffix; added to ``taken``."""
-        location = f"{folder}/{name}" if folder else name
         copy = 1
-        candidate = location
+        candidate = os.path.join(folder, name)
         while candidate in taken or self.stat(candidate) is not None:
             copy += 1
-            candidate = f"{location}.{copy}"
+            candidate = os.path.join(folder, _with_suffix(name, f".{copy}"))
         taken.add(candidate)
         return candidate
 
@@ -220,6 +243,9 @@ class Mover:
         try:
             self._rename(source, destination)
         except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                # Somebody without our lock took the name a moment ago.
+                raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination)) from None
             if error.errno != errno.EXDEV:
                 raise
             return False
@@ -229,7 +255,7 @@ class Mover:
         """Across file systems: a hidden copy, whole and on the disk before it gets its name."""
         self.has_copied = True
         folder, name = os.path.split(destination)
-        staging = os.path.join(folder, _STAGING)
+        staging = os.path.join(folder, self._folders.staging)
         path, parent, hidden = map(self._folders.path, (source, folder, staging))
         shutil.rmtree(hidden, ignore_errors=True)
         os.mkdir(hidden)
@@ -245,10 +271,10 @@ class Mover:
 
     def _remove(self, source: str, survey: Survey) -> None:
         """Out of sight by one rename, then deleted: a source is never seen half gone."""
-        folder, name = os.path.split(source)
-        bin_location = f"{folder}/{_REMOVING_ELSEWHERE}" if folder else REMOVING
+        folder = os.path.dirname(source)
+        bin_location = f"{folder}/{self._folders.removing}" if folder else REMOVING
         os.makedirs(self._folders.path(bin_location), exist_ok=True)
-        gone = f"{bin_location}/{name}.{survey.directory[1]}"
+        gone = f"{bin_location}/{survey.directory[1]}"
         refuse_changed(self._folders.path(source), survey)
         self._rename(source, gone)
         shutil.rmtree(self._folders.path(gone), ignore_errors=True)
@@ -261,3 +287,9 @@ class Mover:
         descriptor = self._descriptors.pop(folder, None)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """A name with a suffix, its end cut off where the file system would find it too long."""
+    room = _NAME_BYTES - len(suffix)
+    return os.fsencode(name)[:room].decode(errors="ignore") + suffix

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 
+from emosieve.debts import BY_HAND, debt_of, owed_after
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
@@ -22,8 +23,8 @@ from emosieve.record.decisions import SCHEMA, DecisionLog, Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
 from emosieve.text import escape
+from emosieve.watch.inbox import survey_directory
 
-_BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 NUMBERS: Final = ("time", "verdict", "emotion", "confidence", "gap")
 
 log = structlog.get_logger()
@@ -121,12 +122,12 @@ class Intake:
             self.folders.make()
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._owed(before, mover)
-            moves = self._log_all(proposals, owed, mover)
+            standing, outcomes = self._still_standing(proposals)
+            moves = self._log_all(standing, owed, mover)
             planned = {move.debt.source for move in moves}
             moves += [
-                _Move(debt) for debt in owed.values() if debt.event in _BY_HAND and debt.source not in planned
+                _Move(debt) for debt in owed.values() if debt.event in BY_HAND and debt.source not in planned
             ]
-            outcomes = []
             for move in moves:
                 outcomes.append(self._make(move, owed, mover))
                 if mover.has_copied and should_stop():
@@ -185,6 +186,28 @@ class Intake:
     def _folder(self, proposal: Proposal) -> str:
         return self.folders.by_verdict[proposal.folder] if proposal.folder else ""
 
+    def _still_standing(
+        self,
+        proposals: Sequence[Proposal],
+    ) -> tuple[list[Proposal], list[Done | NotDone]]:
+        """Under the lock, which may have been waited for: is each task still as it was judged?"""
+        standing: list[Proposal] = []
+        others: list[Done | NotDone] = []
+        for proposal in proposals:
+            path, survey = self.folders.path(proposal.source), proposal.survey
+            try:
+                unchanged, gone = survey_directory(path, survey.name) == survey, False
+            except OSError as error:
+                unchanged, gone = False, isinstance(error, FileNotFoundError) and not os.path.lexists(path)
+            if unchanged:
+                standing.append(proposal)
+            else:
+                cause = "is gone" if gone else "changed since it was looked at"
+                others.append(
+                    NotDone(str(proposal.body["task"]), proposal.source, cause, gone, is_news=False)
+                )
+        return standing, others
+
     def _log_all(
         self,
         proposals: Sequence[Proposal],
@@ -200,9 +223,9 @@ class Intake:
             event = None
             if debt is None or debt.result_digest != proposal.body.get("result_digest"):
                 event = self._new_event(proposal, debt, mover, taken)
-                debt = _debt_of(event)
+                debt = debt_of(event)
                 events.append(event)
-            moves.append(_Move(debt, proposal.directory, event))
+            moves.append(_Move(debt, proposal.survey.directory, event))
         self.log.append(events)
         owed.update({move.debt.source: move.debt for move in moves})
         return moves
@@ -225,10 +248,7 @@ class Intake:
 
     def _owed(self, checkpoint: Checkpoint, mover: Mover) -> dict[str, Owed]:
         """The moves that are owed by now: the checkpoint's, and those logged since by a run that died."""
-        owed = dict(checkpoint.owed)
-        for event in self.log.read(checkpoint.filed):
-            _replay(event, owed)
-        return {source: debt for source, debt in owed.items() if _is_still_owed(debt, mover)}
+        return owed_after(self.log.read(checkpoint.filed), checkpoint.owed, self.folders, mover)
 
     def _make(self, move: "_Move", owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
         """Make one move; a failure leaves it owed, and is logged once per change of cause."""
@@ -304,46 +324,3 @@ class _Move:
     debt: Owed
     directory: tuple[int, int] | None = None
     event: Event | None = None
-
-
-def _debt_of(event: Mapping[str, Any]) -> Owed:
-    directory = event.get("directory")
-    return Owed(
-        event=event["event"],
-        task=event["task"],
-        source=event.get("from") or event["task"],
-        destination=event.get("to") or event["destination"],
-        directory=(directory[0], directory[1]) if directory else None,
-        result_digest=event.get("result_digest"),
-        files=tuple(event.get("files", ())),
-    )
-
-
-def _replay(event: Mapping[str, Any], owed: dict[str, Owed]) -> None:
-    try:
-        match event["event"]:
-            case "decided" | "quarantined" | "joined" | "restored" | "reclassified":
-                debt = _debt_of(event)
-                owed[debt.source] = debt
-            case "diverted":
-                debt = owed[event["source"]]
-                owed[debt.source] = replace(debt, destination=event["destination"])
-            case "failed":
-                debt = owed[event["source"]]
-                owed[debt.source] = replace(debt, cause=event["cause"])
-            case _:
-                pass
-    except (KeyError, TypeError, IndexError):
-        # A line of another version, or one edited by hand: it owes nothing.
-        return
-
-
-def _is_still_owed(debt: Owed, mover: Mover) -> bool:
-    """Whether the move is still to be made: its source stands, and is not a new task of the same name."""
-    try:
-        if mover.stat(debt.source) is None:
-            return False
-        there = mover.stat(debt.destination)
-    except OSError:
-        return True
-    return there is None or debt.event == "joined" or (there.st_dev, there.st_ino) != debt.directory

@@ -9,7 +9,7 @@ from typing import Any
 from emosieve.filing import Folders
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
-from emosieve.watch.inbox import survey_directory
+from emosieve.watch.inbox import Survey, survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 
@@ -22,13 +22,13 @@ class Proposal:
             ``task`` are in it.
         source: location where the task stands.
         folder: the verdict, or ``quarantined``, whose folder it goes to; empty for the inbox.
-        directory: device and inode of the task as it was looked at.
+        survey: the task as it was looked at; it must still be so when the proposal is logged.
     """
 
     body: Mapping[str, Any]
     source: str
     folder: str
-    directory: tuple[int, int]
+    survey: Survey
 
 
 def decide(settled: Settled, rules: RuleSet) -> Proposal:
@@ -48,7 +48,7 @@ def decide(settled: Settled, rules: RuleSet) -> Proposal:
         "rules_digest": rules.digest,
         "result_digest": settled.digest,
     }
-    return Proposal(body, survey.name, verdict.name, survey.directory)
+    return Proposal(body, survey.name, verdict.name, survey)
 
 
 def numbers_of(settled: Settled) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def refuse(malformed: Malformed) -> Proposal:
         "destination": None,
         "result_digest": malformed.digest,
     }
-    return Proposal(body, survey.name, "quarantined", survey.directory)
+    return Proposal(body, survey.name, "quarantined", survey)
 
 
 def adopt(late: NoResult, folders: Folders) -> Proposal | None:
@@ -111,4 +111,4 @@ def adopt(late: NoResult, folders: Folders) -> Proposal | None:
     }
     if body["files"] != files:
         return None
-    return Proposal(body, name, verdict, late.survey.directory)
+    return Proposal(body, name, verdict, late.survey)

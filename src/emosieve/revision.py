@@ -17,6 +17,7 @@ from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME, Event
 from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.text import escape
 from emosieve.watch.inbox import Inbox, survey_directory
 from emosieve.watch.wholeness import Settled
 
@@ -50,6 +51,8 @@ def restore(intake: Intake, paths: Iterable[str]) -> list[Done | NotDone]:
 def _restoration(intake: Intake, path: str) -> Proposal:
     location = intake.folders.location_of(path)
     verdict = intake.folders.verdict_at(location)
+    if not location.isprintable():
+        raise SetupError(f"{escape(path)}: its name cannot be shown or logged; give it another")
     if verdict is None:
         raise SetupError(f"{path} is not a filed task; give one in normal/, low_quality/ or quarantine/")
     try:
@@ -67,7 +70,7 @@ def _restoration(intake: Intake, path: str) -> Proposal:
         **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
         "result_digest": event.get("result_digest"),
     }
-    return Proposal(body, location, other or "", survey.directory)
+    return Proposal(body, location, other or "", survey)
 
 
 def _origin(
@@ -125,8 +128,8 @@ def reclassify(
         location = proposal.source
         was = intake.folders.verdict_at(location) or ""
         name = os.path.basename(location)
-        body = {**proposal.body, **_origin(event or {}, name, proposal.directory, location, was)}
-        yield Reclassification(Proposal(body, location, proposal.folder, proposal.directory), left_alone)
+        body = {**proposal.body, **_origin(event or {}, name, proposal.survey.directory, location, was)}
+        yield Reclassification(Proposal(body, location, proposal.folder, proposal.survey), left_alone)
 
 
 def in_batches(proposals: Iterable[Proposal]) -> Iterator[list[Proposal]]:
@@ -148,7 +151,7 @@ def _changed(intake: Intake, rules: RuleSet) -> Iterator[Proposal]:
             if decided is not None and decided.body["verdict"] != verdict:
                 body = {**decided.body, "event": "reclassified"}
                 body.pop("destination")
-                yield Proposal(body, f"{folder}/{name}", decided.folder, decided.directory)
+                yield Proposal(body, f"{folder}/{name}", decided.folder, decided.survey)
 
 
 def _judge_filed(inbox: Inbox, name: str, rules: RuleSet) -> Proposal | None:

@@ -18,7 +18,7 @@ from emosieve.settings import Loaded, load
 from emosieve.watch import wakeups
 from emosieve.watch.wakeups import Wake
 
-OVERRIDES = ("settle.quiet_seconds=0.001", "watch.rescan_seconds=0.001", "watch.mode=native")
+OVERRIDES = ("settle.quiet_seconds=0.001", "watch.rescan_seconds=0.1", "watch.mode=native")
 
 
 def settings() -> Loaded:

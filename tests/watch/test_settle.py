@@ -482,11 +482,11 @@ def test_a_task_without_a_result_stays_and_is_told_once(root: Path) -> None:
     settling = _settling(root, time)
     outcome = _look(settling)
     assert outcome == NoResult(survey_directory(str(task), NAME))
-    assert not settling.is_told(NAME)
+    assert settling.tell_once(NAME)
     for _ in range(3):
         time.pass_(31)
         assert _reason(_look(settling)) == "overdue"
-        assert settling.is_told(NAME)
+        assert not settling.tell_once(NAME)
     assert settling.pending_count == 1
 
 
@@ -497,11 +497,11 @@ def test_a_task_without_a_result_is_told_again_when_it_changed(root: Path) -> No
     time = _time_of(task, 601)
     settling = _settling(root, time)
     assert isinstance(_look(settling), NoResult)
-    settling.is_told(NAME)
+    settling.tell_once(NAME)
     (task / "embedding.npy").write_bytes(npy_bytes())
     time.pass_(31)
     assert isinstance(_look(settling), NoResult)
-    assert not settling.is_told(NAME)
+    assert settling.tell_once(NAME)
 
 
 def test_a_late_result_of_an_overdue_task_is_taken(root: Path) -> None:
@@ -517,9 +517,9 @@ def test_a_late_result_of_an_overdue_task_is_taken(root: Path) -> None:
 
 
 def test_nothing_is_told_of_a_task_that_is_not_pending(root: Path) -> None:
-    """is_told knows nothing of names that do not stand in the inbox."""
+    """Nothing is to be told of names that do not stand in the inbox."""
     settling = _settling(root, FakeTime(0))
-    assert [settling.is_told("outputs_x"), settling.is_told("outputs_x")] == [False, False]
+    assert [settling.tell_once("outputs_x"), settling.tell_once("outputs_x")] == [False, False]
 
 
 # How often is looked.

@@ -22,6 +22,11 @@ from emosieve.text import escape
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Bytes; a five-minute clip judged frame by frame is 4 MB of indented JSON."""
+NODE_LIMIT = 3_000_000
+"""Objects, lists and commas, counted before parsing: 64 MiB of ``[],`` would take gigabytes of memory.
+
+An hour of 20 ms frames with nine scores each has 2.2 million.
+"""
 DEPTH_LIMIT = 64
 """Levels of nesting; the deepest known form has four."""
 CLASS_LIMIT = 256
@@ -99,6 +104,8 @@ def read_result(data: bytes) -> Result:
 def _parse(data: bytes) -> Any:
     if len(data) > SIZE_LIMIT:
         raise BadResult(f"is {len(data)} bytes long; more than {SIZE_LIMIT} is not a result")
+    if data.count(b"[") + data.count(b"{") + data.count(b",") > NODE_LIMIT:
+        raise BadResult(f"has more than {NODE_LIMIT} values")
     data = data.removeprefix(_BOM)
     if not data.strip():
         raise BadResult("is empty")
@@ -106,7 +113,7 @@ def _parse(data: bytes) -> Any:
         document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         _refuse_other_encodings(data)
-        if b"\\u" not in data:
+        if "surrogate" not in str(error):
             raise BadResult(f"is not JSON: {escape(str(error))}") from None
         document = _parse_leniently(data)
     # Counting the brackets bounds the depth without a walk for every ordinary file.
@@ -198,7 +205,9 @@ def _read_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
     if isinstance(scores, dict):
         return _add_up(list(scores.items()), f"{where}scores.")
     if isinstance(scores, list):
-        labels = document.get("labels", list(CLASSES) if len(scores) == len(CLASSES) else None)
+        labels = document.get("labels")
+        if labels is None and len(scores) == len(CLASSES):
+            labels = list(CLASSES)
         return _read_parallel_lists(labels, scores, where)
     raise BadResult(f"{where}scores is {_kind(scores)}, not an object or a list")
 
@@ -206,8 +215,13 @@ def _read_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
 def _read_flat_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
     if len(document) > CLASS_LIMIT:
         return {}
-    pairs = [(label, value) for label, value in document.items() if class_of(label) in CLASSES]
-    # Only named classes make the form: a lone index or an "other": "remark" beside other keys is an extra.
+    pairs = [
+        (label, value)
+        for label, value in document.items()
+        # An "other": "remark" is an extra, not a score.
+        if class_of(label) in CLASSES and not (label == "other" and isinstance(value, str))
+    ]
+    # Only named classes make the form: a lone index beside other keys is an extra.
     named = [label for label, value in pairs if not label.strip().isdecimal() and _looks_numeric(value)]
     return _add_up(pairs, where) if named else {}
 

@@ -5,13 +5,15 @@ log. It is written aside and renamed into place, so it is never torn.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import orjson
 
 from emosieve.record.decisions import START, Position
-from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.locking import STATE_DIRECTORY, open_plain
+from emosieve.record.statistics import Tally
 
 CHECKPOINT: Final = f"{STATE_DIRECTORY}/checkpoint"
 _SCHEMA = 1
@@ -78,15 +80,16 @@ class Checkpoint:
 def load_checkpoint(root: str) -> Checkpoint | None:
     """The checkpoint; ``None`` when there is none that can be read, and all must be replayed."""
     try:
-        with open(f"{root}/{CHECKPOINT}", "rb") as file:
+        with open(open_plain(f"{root}/{CHECKPOINT}", os.O_RDONLY), "rb") as file:
             document = orjson.loads(file.read())
         reported = document["reported"]
+        Tally.from_dict(reported["tally"])  # a tally of another version means that all is projected anew
         return Checkpoint(
             filed=Position(**document["filed"]),
             owed={one["source"]: _owed(one) for one in document["owed"]},
             reported=Reported(**{**reported, "position": Position(**reported["position"])}),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -114,6 +117,8 @@ def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
         "owed": [asdict(one) for one in checkpoint.owed.values()],
     }
     path = f"{root}/{CHECKPOINT}"
-    with open(f"{path}.new", "wb") as file:
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}.new")
+    with open(open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(orjson.dumps(document))
     os.rename(f"{path}.new", path)

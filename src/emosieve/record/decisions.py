@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import orjson
 import structlog
 
-from emosieve.record.locking import STATE_DIRECTORY, take_lock
+from emosieve.record.locking import STATE_DIRECTORY, make_state_directory, open_plain, take_lock
 from emosieve.text import escape
 
 log = structlog.get_logger()
@@ -36,7 +36,6 @@ _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
 _HEAD_BYTES = 4096
 _TAIL_STEP = 65536
 _JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,20 @@ class DecisionLog:
         root: the root.
         rotate_bytes: size from which the log is rotated, before the next append.
         sync: when appended lines are forced to the disk.
+        patience: seconds to wait for another process that holds the log's lock.
     """
 
-    def __init__(self, root: str, rotate_bytes: int = 100_000_000, sync: Sync = "batch") -> None:
+    def __init__(
+        self,
+        root: str,
+        rotate_bytes: int = 100_000_000,
+        sync: Sync = "batch",
+        patience: float = 60.0,
+    ) -> None:
         self.root = root
         self.rotate_bytes = rotate_bytes
         self.sync: Sync = sync
+        self.patience = patience
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -79,8 +86,8 @@ class DecisionLog:
         Raises:
             OSError: the lock file cannot be opened.
         """
-        os.makedirs(f"{self.root}/{STATE_DIRECTORY}", exist_ok=True)
-        descriptor, _ = take_lock(f"{self.root}/{LOG_LOCK}", wait=True)
+        make_state_directory(self.root)
+        descriptor, _ = take_lock(f"{self.root}/{LOG_LOCK}", patience=self.patience)
         try:
             yield
         finally:
@@ -97,7 +104,7 @@ class DecisionLog:
         self._rotate_if_full()
         path = f"{self.root}/{LOG_NAME}"
         is_new = not os.path.lexists(path)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _OPEN, 0o644)
+        descriptor = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             whole = _cut_torn_tail(descriptor)
             try:
@@ -128,7 +135,7 @@ class DecisionLog:
                 return
         except FileNotFoundError:
             return
-        descriptor = os.open(path, os.O_RDWR | _OPEN)
+        descriptor = open_plain(path, os.O_RDWR)
         try:
             _cut_torn_tail(descriptor)
             last = _last_line(descriptor)
@@ -153,7 +160,7 @@ class DecisionLog:
 
     def _end_of(self, name: str) -> Position | None:
         try:
-            descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+            descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
@@ -166,7 +173,7 @@ class DecisionLog:
         """The events after a position, oldest first; a line that is no event is passed over."""
         for name, offset in self._locate(after) or [(name, 0) for name in self.files()]:
             try:
-                descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+                descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
             except FileNotFoundError:
                 continue
             with open(descriptor, "rb", buffering=1 << 18) as file:
@@ -201,7 +208,7 @@ class DecisionLog:
 
     def _is_in(self, name: str, position: Position) -> bool:
         try:
-            descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | _OPEN)
+            descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -216,7 +223,7 @@ class DecisionLog:
         needles = (b'"destination":' + text, b'"to":' + text)
         for name in reversed(self.files()):
             try:
-                with open(f"{self.root}/{name}", "rb") as file:
+                with open(open_plain(f"{self.root}/{name}", os.O_RDONLY), "rb") as file:
                     event = _search_backwards(file.fileno(), needles, destination)
             except FileNotFoundError:
                 continue
@@ -329,8 +336,8 @@ def _last_line(descriptor: int) -> bytes:
 
 
 def _head(descriptor: int) -> str:
-    first_line = os.pread(descriptor, _HEAD_BYTES, 0).partition(b"\n")[0]
-    return hashlib.sha256(first_line).hexdigest()[:16] if first_line else ""
+    start = os.pread(descriptor, _HEAD_BYTES, 0)
+    return hashlib.sha256(start.partition(b"\n")[0]).hexdigest()[:16] if start else ""
 
 
 def _search_backwards(descriptor: int, needles: Sequence[bytes], destination: str) -> Event | None:

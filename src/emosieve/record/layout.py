@@ -79,12 +79,12 @@ def entry(event: Mapping[str, Any], language: Language) -> str | None:
         case "quarantined":
             body = words["quarantined"].format(reason=escape(str(event.get("reason"))))
         case "restored" | "reclassified" as kind:
-            body = words[kind].format(**{"from": event.get("from"), "to": event.get("to")})
+            body = words[kind].format(**{key: escape(str(event.get(key))) for key in ("from", "to")})
         case "swept":
             return _sweep_block(event, language)
         case _:
             return None
-    return f"[{event.get('task')}]\n{body}\n{ENTRY_END}\n"
+    return f"[{escape(str(event.get('task')))}]\n{body}\n{ENTRY_END}\n"
 
 
 def _decided(event: Mapping[str, Any], words: Mapping[str, str], language: Language) -> str:

@@ -4,43 +4,88 @@ import errno
 import fcntl
 import os
 import socket
+import stat
+import time
 from contextlib import suppress
 from typing import Any, Final
 
 import orjson
 import structlog
 
-from emosieve.errors import RootBusy
+from emosieve.errors import RootBusy, SetupError
 from emosieve.text import escape
 
 STATE_DIRECTORY: Final = ".emosieve"
 """emosieve's own directory under the root: locks, checkpoint, and what is on its way out."""
 INTAKE_LOCK: Final = f"{STATE_DIRECTORY}/intake.lock"
 
+_LOCK_PAUSE_SECONDS: Final = 0.01
+
 log = structlog.get_logger()
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
-def take_lock(path: str, *, wait: bool) -> tuple[int, bool]:
+def open_plain(path: str, flags: int) -> int:
+    """Open a file of emosieve's own: never through a symlink, and never a FIFO or device, which would hang.
+
+    Raises:
+        OSError: it cannot be opened, or is no plain file.
+    """
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not a plain file; move it away", path)
+    return descriptor
+
+
+def make_state_directory(root: str) -> None:
+    """Make ``.emosieve`` under the root, if it is missing.
+
+    Raises:
+        SetupError: something else has its name; a symlink would lead emosieve out of the root.
+        OSError: it cannot be made.
+    """
+    path = f"{root}/{STATE_DIRECTORY}"
+    with suppress(FileExistsError):
+        os.mkdir(path)
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise SetupError(f"{path}: is not a directory; move it away, emosieve keeps its locks there")
+
+
+def take_lock(path: str, *, patience: float = 0.0) -> tuple[int, bool]:
     """Open, or create, a lock file and lock it exclusively; the lock goes with the process, however that ends.
 
     The descriptor is open for reading alone: one that is open for writing would
     keep the file system from being remounted read-only.
 
+    Args:
+        path: the lock file.
+        patience: seconds to wait for a holder; flock itself would wait for ever, deaf to a stop.
+
     Returns:
         the descriptor, and whether it is locked: on a file system without locks it is not.
 
     Raises:
-        BlockingIOError: somebody else holds it, and ``wait`` is false.
+        BlockingIOError: somebody else holds it, and patience is at its end.
         OSError: it cannot be opened; a symlink in its place is refused.
     """
-    operation = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _try_lock(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(errno.EAGAIN, "is held by another emosieve", path) from None
+        time.sleep(_LOCK_PAUSE_SECONDS)
+
+
+def _try_lock(path: str) -> tuple[int, bool]:
     # NFS makes of flock a lock for which the file must be open for writing, and says so with EBADF.
     for access in (os.O_RDONLY, os.O_RDWR):
-        descriptor = os.open(path, access | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = open_plain(path, access | os.O_CREAT)
         try:
-            fcntl.flock(descriptor, operation)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return descriptor, False
@@ -56,6 +101,7 @@ class IntakeLock:
     """One intake per root: held by the daemon or a sweep for its whole life."""
 
     def __init__(self, root: str) -> None:
+        self._root = root
         self._path = f"{root}/{INTAKE_LOCK}"
         self._descriptor: int | None = None
 
@@ -66,16 +112,27 @@ class IntakeLock:
             RootBusy: another process holds it; the message names host, container and pid.
             OSError: the lock file cannot be opened.
         """
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        make_state_directory(self._root)
         try:
-            self._descriptor, locked = take_lock(self._path, wait=False)
+            self._descriptor, locked = take_lock(self._path)
         except BlockingIOError:
-            root = os.path.dirname(os.path.dirname(self._path))
-            raise RootBusy(f"{root}: {_holder_words(self._path)}") from None
+            raise RootBusy(f"{self._root}: {_holder_words(self._path)}") from None
         if not locked:
             log.warning("intake.no_locks", path=self._path, hint="start no second emosieve on this root")
-        with suppress(OSError), open(self._path, "wb") as file:  # a full disk must not keep the daemon away
+        # A full disk must not keep the daemon away.
+        with suppress(OSError), open(open_plain(self._path, os.O_WRONLY | os.O_TRUNC), "wb") as file:
             file.write(orjson.dumps(_myself()))
+
+    def is_held(self) -> bool:
+        """Whether the lock still guards the root: a lock file that was deleted guards nothing."""
+        if self._descriptor is None:
+            return False
+        held = os.fstat(self._descriptor)
+        try:
+            there = os.lstat(self._path)
+        except FileNotFoundError:
+            return False
+        return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
     def release(self) -> None:
         """Give the lock back; safe to call at any time."""
@@ -92,7 +149,7 @@ def _myself() -> dict[str, Any]:
 
 def _holder_words(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(open_plain(path, os.O_RDONLY), "rb") as file:
             document = orjson.loads(file.read(4096))
         who = f"host {escape(str(document['host']))}, pid {int(document['pid'])}"
         if document["container"]:

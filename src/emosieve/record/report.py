@@ -32,6 +32,7 @@ REPORT_NAME: Final = "quality_report.txt"
 FOREIGN_NAME: Final = "quality_report-before-emosieve"
 _REBUILD: Final = f"{STATE_DIRECTORY}/rebuild"
 _ROTATED = re.compile(r"quality_report-\d{8}T\d{6}\.\d{6}Z\.txt")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LAYOUT_VERSION = 1
 _BUFFER_BYTES = 1 << 20
 
@@ -72,7 +73,12 @@ class Report:
             OSError: the report cannot be written; what was reported before still counts.
         """
         self._set_foreign_aside()
-        if self._must_rebuild(decisions, reported):
+        if not decisions.knows(reported.position):
+            # The log was taken away or replaced: what the report says of it is all that is left.
+            for name in (*self.rotated(self.root), REPORT_NAME):
+                if os.path.lexists(f"{self.root}/{name}"):
+                    self._set_aside(f"{self.root}/{name}")
+        if self._must_rebuild(reported):
             return self.rebuild(decisions)
         end = decisions.end()
         if end == reported.position:
@@ -100,9 +106,6 @@ class Report:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         made = sorted(os.listdir(aside))
-        if not made and os.path.lexists(f"{self.root}/{REPORT_NAME}"):
-            # The log was taken away; what the report says of it is all that is left.
-            self._set_aside(f"{self.root}/{REPORT_NAME}")
         for name in set(self.rotated(self.root)) - set(made):
             os.unlink(f"{self.root}/{name}")
         for name in made:
@@ -110,17 +113,14 @@ class Report:
         os.rmdir(aside)
         return reported
 
-    def _must_rebuild(self, decisions: DecisionLog, reported: Reported) -> bool:
+    def _must_rebuild(self, reported: Reported) -> bool:
+        """Whether the file is not the one that was left: cut, replaced, gone, or of another layout."""
         try:
             status = os.lstat(f"{self.root}/{REPORT_NAME}")
             size, inode = status.st_size, status.st_ino
         except FileNotFoundError:
             size = inode = 0
-        return (
-            (size < reported.size or inode != reported.inode)
-            or reported.layout != self.layout
-            or not decisions.knows(reported.position)
-        )
+        return size < reported.size or inode != reported.inode or reported.layout != self.layout
 
     def _set_foreign_aside(self) -> None:
         """A report that is not ours (the article's script writes one) is kept under another name."""
@@ -193,6 +193,8 @@ class _Writer:
     def _take(self, event: Event) -> None:
         language = self._report.language
         day = str(event.get("time"))[:10]
+        if not _DAY.fullmatch(day):
+            return  # a foreign line; its "day" would sort after every date
         parts: list[str] = []
         if self._day is not None and day > self._day:
             if self._tally != Tally():

@@ -54,6 +54,7 @@ class Daemon:
         self._next_scan = 0.0
         self._hinted = False
         self._signalled = False
+        self._trouble: str | None = None
         self._filed: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -107,9 +108,11 @@ class Daemon:
             self._close()
             if not self._started:
                 raise error if isinstance(error, EmosieveError) else _as_setup(error) from error
-            log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=1)
+            if str(error) != self._trouble:
+                log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=1)
+            self._trouble = str(error)
             return False
-        self._started = True
+        self._started, self._trouble = True, None
         return True
 
     def _take(self, identity: Identity) -> None:
@@ -125,7 +128,7 @@ class Daemon:
         flow.scan()
         self._flow, self._identity = flow, identity
         self._next_scan = time.monotonic() + self._scan_seconds()
-        if "limit" in self._wakeups.reason:
+        if self._wakeups.was_refused:
             log.warning("watch.degraded", reason=self._wakeups.reason)
         log.info(
             "watch.ready",
@@ -138,7 +141,9 @@ class Daemon:
 
     def _is_same_root(self) -> bool:
         """Notice a root that is gone, or another directory by now: all is closed, to be opened anew."""
-        if identity_of(self._given_root) == self._identity:
+        held = self._lock is not None and self._lock.is_held()
+        same = self._flow is not None and os.path.realpath(self._given_root) == self._flow.root
+        if held and same and identity_of(self._given_root) == self._identity:
             return True
         log.warning("watch.root_changed", path=self._given_root)
         self._close()
@@ -227,9 +232,10 @@ class Daemon:
     def _signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT ask to stop and then regain their own meaning; SIGHUP asks to reload."""
 
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             self._signalled = True
-            signal.signal(number, signal.SIG_DFL)
+            for again in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(again, signal.SIG_DFL)
             self._mailbox.post(Wake.STOP)
 
         def reload(_number: int, _frame: FrameType | None) -> None:

@@ -27,6 +27,8 @@ BATCH: Final = 256
 """Tasks to one commit: one fdatasync for all of them, and no long wait for a signal."""
 _LOOKS: Final = 1024
 """Looks to one step, so that thousands of pending tasks do not keep the loop from its other duties."""
+_LOCK_PATIENCE_SECONDS: Final = 2.0
+"""How long a batch waits for restore, reclassify or rebuild to give the log back; then it is tried again."""
 _LONGEST_BLOCK_SECONDS: Final = 60.0
 
 log = structlog.get_logger()
@@ -58,6 +60,7 @@ class Flow:
         self.dry_run = dry_run
         self.clock = clock or Clock()
         self.intake = Intake(root, settings)
+        self.intake.log.patience = _LOCK_PATIENCE_SECONDS
         self.rules = settings.rule_set
         self.counts = Counts()
         is_local = file_system_of(root).is_local
@@ -135,8 +138,11 @@ class Flow:
         match outcome:
             case Settled():
                 return decide(outcome, self.rules)
-            case Waiting(reason="internal"):
+            case Waiting(reason="internal") if self.settling.tell_once(outcome.name):
                 log.error("internal.error", task=outcome.name, cause=outcome.message)
+                return None
+            case Waiting(reason="unreadable") if self.settling.tell_once(outcome.name):
+                log.warning("task.unreadable", task=outcome.name, cause=outcome.message)
                 return None
             case Malformed():
                 return refuse(outcome)
@@ -151,7 +157,7 @@ class Flow:
             proposal = adopt(late, self.intake.folders)
         except OSError:
             proposal = None
-        if proposal is None and not self.settling.is_told(name):
+        if proposal is None and self.settling.tell_once(name):
             log.warning("task.overdue", task=name, hint="no result came; it stays where it is")
         return proposal
 
@@ -166,6 +172,8 @@ class Flow:
         except (OSError, SetupError) as error:
             self._block(error, proposals)
             return []
+        except Exception as error:  # noqa: BLE001 - whatever one task brings out, the others go on
+            return self._commit_one_by_one(error, proposals, should_stop)
         self._unblock()
         for outcome in outcomes:
             if isinstance(outcome, Done):
@@ -174,12 +182,26 @@ class Flow:
                 self._fail(outcome)
         return outcomes
 
+    def _commit_one_by_one(
+        self,
+        error: Exception,
+        proposals: list[Proposal],
+        should_stop: Callable[[], bool],
+    ) -> list[Done | NotDone]:
+        """Find the one proposal that cannot even be logged, and set it back."""
+        if len(proposals) > 1:
+            return [done for proposal in proposals for done in self._commit([proposal], should_stop)]
+        waiting = self.settling.defer(proposals[0].source, "internal", f"{type(error).__name__}: {error}")
+        log.error("internal.error", task=waiting.name, cause=waiting.message)
+        return []
+
     def _count(self, done: Done) -> None:
         self.settling.forget(done.source)
         event = done.event
         match event["event"]:
             case "decided":
-                self.counts.tally.count(event)
+                # What is superseded was never counted here: it was not filed.
+                self.counts.tally.count({**event, "supersedes": None})
                 _log_decision(event, done.destination)
             case "quarantined":
                 self.counts.tally.count(event)
@@ -201,7 +223,7 @@ class Flow:
             log.error("task.failed", task=failure.task, path=path, cause=failure.cause)
 
     def _block(self, error: Exception, proposals: list[Proposal]) -> None:
-        """Nothing was logged or moved: the disk is full, read-only or gone. All of it is tried again."""
+        """The disk is full, read-only or gone. All of it is tried again; what is logged is found again then."""
         self._blocks += 1
         seconds = min(_LONGEST_BLOCK_SECONDS, 2.0 ** min(self._blocks - 1, 6))
         self._blocked_until = self.clock.monotonic() + seconds

@@ -30,6 +30,7 @@ EVENTS: Mapping[str, str] = {
     "task.joined": "a late directory's files went to the filed task of its name",
     "task.overdue": "a task without a result; it stays",
     "task.left_alone": "a name that is no task's, or a symlink",
+    "task.unreadable": "a task may not be read; it stays, and is tried again",
     "task.failed": "a task could not be moved; cause, once per change",
     "settings.reloaded": "SIGHUP: new settings are in force",
     "settings.refused": "SIGHUP: the new settings are wrong; the old ones stay",

@@ -189,7 +189,7 @@ def _events(root: str, settings: Settings) -> Line:
     wakeups = Wakeups(Mailbox())
     try:
         wakeups.arm(root, settings.watch.mode)
-        refused = wakeups.mode == "polling" and "limit" in wakeups.reason
+        refused = wakeups.was_refused
         mode, reason = wakeups.mode, wakeups.reason
     finally:
         wakeups.close()

@@ -40,7 +40,7 @@ class Watch(Section):
 
     mode: Literal["auto", "native", "polling"] = "auto"
     """auto: events where the file system has them, else polling; native: events; polling: listings only"""
-    rescan_seconds: Seconds = 30.0
+    rescan_seconds: Annotated[Seconds, Field(ge=0.1)] = 30.0
     """seconds between listings of the root when no event comes"""
     task_glob: str = "outputs_*"
     """which directories under the root are tasks"""

@@ -229,7 +229,10 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
                 status.st_mode,
             )
             if stat.S_ISDIR(status.st_mode) and depth < _DEPTH_LIMIT:
-                child = os.open(entry.name, _READ_DIRECTORY, dir_fd=directory)
+                try:
+                    child = os.open(entry.name, _READ_DIRECTORY, dir_fd=directory)
+                except PermissionError:
+                    continue  # what may not be seen is left to the quiet time of its directory
                 try:
                     yield from _walk(child, f"{prefix}{entry.name}/", depth + 1)
                 finally:

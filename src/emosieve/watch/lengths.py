@@ -9,6 +9,8 @@ HEAD_BYTES = 4096
 
 _UNKNOWN_RIFF = frozenset({0, 8, 0xFFFFFFFF})
 """RIFF sizes that writers leave in the header until they close the file."""
+_LONGEST = 1 << 62
+"""Bytes; a header that declares more is not to be believed."""
 _NPY_MAGIC = b"\x93NUMPY"
 _NPY_ITEM = re.compile(r"[<>|=]?[a-zA-Z](\d+)")
 
@@ -51,4 +53,5 @@ def _npy_length(head: bytes) -> int | None:
     if item is None:
         return None
     width = int(item[1]) * (4 if "U" in item[0] else 1)
-    return start + header_length + width * math.prod(shape)
+    length = start + header_length + width * math.prod(shape)
+    return length if length < _LONGEST else None

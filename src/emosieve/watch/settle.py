@@ -154,13 +154,13 @@ class Settling:
         """How many tasks stand in the inbox, looked at or not."""
         return len(self._known)
 
-    def is_told(self, name: str) -> bool:
-        """Whether a standing oddity of this task was reported; the first call says no."""
+    def tell_once(self, name: str) -> bool:
+        """Whether an oddity of a pending task is still to be told; True once per state of its files."""
         pending = self._pending.get(name)
-        told = pending is not None and pending.told
-        if pending is not None:
-            pending.told = True
-        return told
+        if pending is None or pending.told:
+            return False
+        pending.told = True
+        return True
 
     def _look_at(self, name: str) -> Outcome:
         now = self.clock.monotonic()
@@ -185,6 +185,8 @@ class Settling:
         if age < self.policy.quiet_seconds:
             seconds = self.policy.quiet_seconds - age
             return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds), now)
+        if pending and self._still_malformed(survey, pending, age):
+            return self._wait(name, survey, replace(pending.waiting, seconds=self._pause(age)), now)
         outcome = assess(survey, self.inbox.read(survey), age, self.policy)
         match outcome:
             case Lack(reason, message):
@@ -208,6 +210,11 @@ class Settling:
             case _:
                 may_skip = False
         return may_skip and pending.directory_changed_ns == self.inbox.directory_changed_ns(name)
+
+    def _still_malformed(self, survey: Survey, pending: _Pending, age: float) -> bool:
+        """Whether reading again would only say the same: megabytes of torn JSON are parsed once."""
+        unchanged = pending.signature == survey.signature and pending.waiting.reason == "malformed"
+        return unchanged and age < self.policy.give_up_seconds
 
     def _gone_or_changing(self, name: str, now: float) -> Outcome:
         try:

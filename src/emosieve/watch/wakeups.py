@@ -127,6 +127,7 @@ class Wakeups:
     Attributes:
         mode: ``native`` or ``polling``, as of the last arming.
         reason: why, in words for the operator.
+        was_refused: whether the kernel refused the watch, so that polling goes on instead.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -136,6 +137,7 @@ class Wakeups:
         logging.getLogger(_LOGGER).addHandler(self._listener)
         self.mode = "polling"
         self.reason = "not armed"
+        self.was_refused = False
 
     def arm(self, root: str, wanted: str) -> None:
         """Watch this root from now on, in the mode that fits its file system.
@@ -144,6 +146,7 @@ class Wakeups:
         """
         self.disarm()
         self.mode, self.reason = choose_mode(root, wanted)
+        self.was_refused = False
         if self.mode == "polling":
             return
         try:
@@ -154,7 +157,7 @@ class Wakeups:
             observer.start()
         except OSError as error:
             self.disarm()
-            self.mode, self.reason = "polling", limit_words(error)
+            self.mode, self.reason, self.was_refused = "polling", limit_words(error), True
 
     def poll(self, reason: str) -> None:
         """Give events up until the next arming."""

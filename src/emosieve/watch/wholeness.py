@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from emosieve.errors import BadResult
 from emosieve.judge.result import Result
 from emosieve.judge.ruleset import Observation
+from emosieve.text import escape
 from emosieve.watch.inbox import RESULT_NAMES, Contents, FileStat, Survey
 
 _SECOND_NS = 1_000_000_000
@@ -92,10 +93,10 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[Ob
     present = {file.name for file in survey.files}
     missing = [name for name in policy.require if name not in present and name != RESULT_NAMES[0]]
     if missing:
-        yield Observation("required_missing", f"{', '.join(missing)} is missing", len(missing), 0)
+        yield Observation("required_missing", f"{escape(', '.join(missing))} is missing", len(missing), 0)
     for name, count in contents.short.items():
         rule = "audio_truncated" if name.lower().endswith(".wav") else "embedding_truncated"
-        yield Observation(rule, f"{name} is {count} bytes shorter than its header says", count, 0)
+        yield Observation(rule, f"{escape(name)} is {count} bytes shorter than its header says", count, 0)
     result_file = survey.result_file
     newest_wav = max((file.mtime_ns for file in survey.files if _is_wav(file)), default=0)
     if result_file and newest_wav > result_file.mtime_ns:
@@ -106,7 +107,7 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[Ob
         )
         yield Observation("mixed_task", message, round(seconds, 6), 0)
     if contents.open_files:
-        names = ", ".join(contents.open_files)
+        names = escape(", ".join(contents.open_files))
         yield Observation("still_open", f"{names} is open for writing", len(contents.open_files), 0)
 
 

@@ -1,0 +1,86 @@
+"""Owed moves: logged, not made. What a run that died left behind is found again here, from the log's own lines.
+
+The log may hold lines of another version, or edited by hand, so nothing of
+them is believed: a debt moves a task between the inbox and the folders, or it
+is none.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from emosieve.filing import Folders, Mover
+from emosieve.record.checkpoint import Owed
+
+BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
+"""Events whose moves are made as soon as they are found: their source may not stand in the inbox."""
+_KINDS: Final = BY_HAND | {"decided", "quarantined"}
+
+
+def debt_of(event: Mapping[str, Any]) -> Owed:
+    """The move that an event of ours announces."""
+    directory = event.get("directory")
+    return Owed(
+        event=event["event"],
+        task=str(event["task"]),
+        source=str(event.get("from") or event["task"]),
+        destination=str(event.get("to") or event["destination"]),
+        directory=(directory[0], directory[1]) if directory else None,
+        result_digest=event.get("result_digest"),
+        files=tuple(map(str, event.get("files", ()))),
+    )
+
+
+def owed_after(
+    events: Iterable[Mapping[str, Any]],
+    owed: Mapping[str, Owed],
+    folders: Folders,
+    mover: Mover,
+) -> dict[str, Owed]:
+    """What is still owed by source, after some more events."""
+    owed = dict(owed)
+    for event in events:
+        _replay(event, owed, folders)
+    return {source: debt for source, debt in owed.items() if _is_still_owed(debt, mover)}
+
+
+def _replay(event: Mapping[str, Any], owed: dict[str, Owed], folders: Folders) -> None:
+    try:
+        if event["event"] in _KINDS:
+            debt = debt_of(event)
+            # What was moved on from where an older debt would put it has been there: that debt is paid.
+            for source in [source for source, old in owed.items() if old.destination == debt.source]:
+                del owed[source]
+            if _is_ours(debt, folders):
+                owed[debt.source] = debt
+        elif event["event"] == "diverted":
+            debt = replace(owed[event["source"]], destination=event["destination"])
+            if _is_ours(debt, folders):
+                owed[debt.source] = debt
+        elif event["event"] == "failed":
+            owed[event["source"]] = replace(owed[event["source"]], cause=str(event["cause"]))
+    except (KeyError, TypeError, IndexError, AttributeError):
+        return
+
+
+def _is_ours(debt: Owed, folders: Folders) -> bool:
+    """Whether a debt stays within the inbox and the folders."""
+    places = {"", *folders.by_verdict.values()}
+    for location in (debt.source, debt.destination):
+        folder, name = os.path.split(location)
+        if folder not in places or name in {"", ".", ".."} or not name.isprintable():
+            return False
+    names = (debt.task, *debt.files)
+    return all("/" not in name and name not in {"", ".", ".."} for name in names)
+
+
+def _is_still_owed(debt: Owed, mover: Mover) -> bool:
+    """Whether the move is still to be made: its source stands, and is not a new task of the same name."""
+    try:
+        if mover.stat(debt.source) is None:
+            return False
+        there = mover.stat(debt.destination)
+    except OSError:
+        return True
+    return there is None or debt.event == "joined" or (there.st_dev, there.st_ino) != debt.directory
