@@ -84,6 +84,14 @@ class TestRestore:
         with pytest.raises(SetupError, match="cannot be looked at"):
             restore(filed, [str(root / "normal" / "note.txt")])
 
+    def test_a_name_that_cannot_be_logged_is_refused(self, root: Path, filed: Intake) -> None:
+        """A filed directory with a control character in its name stays, and is shown escaped."""
+        (root / "normal" / "x\n\x1b[31m").mkdir()
+        with pytest.raises(SetupError) as refusal:
+            restore(filed, [str(root / "normal" / "x\n\x1b[31m")])
+
+        assert str(refusal.value).isprintable()
+
     def test_an_unlogged_task_can_be_restored(self, root: Path, filed: Intake) -> None:
         """A task that the article's script filed changes sides as well; its numbers are not known."""
         (root / "low_quality" / "outputs_old").mkdir()

@@ -806,3 +806,20 @@ def test_a_number_with_an_underscore_is_no_number() -> None:
     """Python would read "1_0" as ten; a result never means that."""
     with pytest.raises(BadResult, match="confidence is '1_0', not a number"):
         read_result(b'{"confidence": "1_0"}')
+
+
+def test_too_many_values_are_refused_before_parsing() -> None:
+    """A file within the size limit that would fill gigabytes of memory is refused by its commas and brackets."""
+    assert reason(b"[" + b"[]," * 1_600_000 + b"[]]") == "has more than 3000000 values"
+
+
+def test_labels_that_are_null_are_no_labels() -> None:
+    """Nine scores beside "labels": null are in the model's order."""
+    scores = [0.0125] * 3 + [0.9] + [0.0125] * 5
+    assert read_result(json.dumps([{"labels": None, "scores": scores}]).encode()).emotion == "happy"
+
+
+def test_a_remark_under_other_is_no_score() -> None:
+    """A text under the key "other" beside flat scores is an extra key."""
+    result = read_result(b'{"happy": 0.9, "sad": 0.1, "other": "remark"}')
+    assert dict(result.scores) == {"happy": 0.9, "sad": 0.1}

@@ -125,3 +125,28 @@ def test_a_symlink_for_a_lock_is_refused(root: Path, tmp_path: Path) -> None:
 
     assert locking.INTAKE_LOCK == ".emosieve/intake.lock"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_file_that_was_deleted_guards_nothing(root: Path) -> None:
+    """The holder can tell that somebody else may have taken the root."""
+    lock = IntakeLock(str(root))
+    assert not lock.is_held()
+    lock.acquire()
+    assert lock.is_held()
+    (root / ".emosieve" / "intake.lock").rename(root / "elsewhere")
+    assert not lock.is_held()
+    (root / ".emosieve" / "intake.lock").touch()
+    assert not lock.is_held()
+    lock.release()
+
+
+def test_patience_has_an_end(root: Path) -> None:
+    """A lock that another process does not give back is an error in the end, not a hang."""
+    path = str(root / "lock")
+    descriptor, locked = locking.take_lock(path)
+    with pytest.raises(BlockingIOError, match="is held by another emosieve"):
+        locking.take_lock(path, patience=0.05)
+    os.close(descriptor)
+
+    assert locked
+    os.close(locking.take_lock(path, patience=0.05)[0])

@@ -184,16 +184,22 @@ class TestMending:
         assert path.read_text().startswith("emosieve quality report")
         assert "an older one" == (root / "quality_report-before-emosieve.txt").read_text()
 
-    def test_a_report_without_its_log_is_set_aside(self, root: Path) -> None:
-        """When somebody takes the log away, the report is kept, and a new one begins."""
-        projected = Projected(root)
-        projected.take(event(1))
+    @pytest.mark.parametrize("also", [[], [event(9)]], ids=["gone", "begun anew"])
+    def test_a_report_without_its_log_is_set_aside(self, root: Path, also: list[dict[str, Any]]) -> None:
+        """When somebody takes the log away, all of its report files are kept, and a new one begins."""
+        projected = Projected(root, Report(str(root), "en", rotate_bytes=300))
+        for number in range(5):
+            projected.take(event(number))
+        before = files_of(root)
         (root / "decisions.jsonl").unlink()
-        projected.take()
-        projected.take(event(2))
+        projected.take(*also)
+        projected.take(event(8))
 
-        assert "[outputs_1]" in (root / "quality_report-before-emosieve.txt").read_text()
+        kept = {name: content for name, content in files_of(root).items() if "before-emosieve" in name}
+        assert len(before) > 1
+        assert sorted(before.values()) == sorted(kept.values())
         assert "[outputs_1]" not in (root / "quality_report.txt").read_text()
+        assert "[outputs_8]" in (root / "quality_report.txt").read_text()
 
     def test_a_rebuild_that_fails_leaves_the_old_report(
         self, root: Path, monkeypatch: pytest.MonkeyPatch

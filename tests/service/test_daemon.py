@@ -178,3 +178,42 @@ def test_a_reload_that_changes_nothing_of_the_watch_keeps_it(
 
     assert 2 == names(events).count("settings.reloaded")
     assert observer is daemon._wakeups._observer
+
+
+def test_a_lock_that_somebody_deleted_is_taken_anew(daemon: Daemon, root: Path) -> None:
+    """A lock file that is gone guards nothing: the root is opened again, before a second daemon takes it."""
+    daemon._tick()
+    (root / ".emosieve" / "intake.lock").unlink()
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert ["watch.root_changed", "watch.ready"] == names(events)
+    assert daemon._lock is not None
+    assert daemon._lock.is_held()
+
+
+def test_a_root_replaced_by_a_symlink_to_itself_is_opened_anew(daemon: Daemon, root: Path) -> None:
+    """Moved to a bigger disk with a symlink left behind, the root is served where it is now."""
+    daemon._tick()
+    root.rename(root.with_name("bigger"))
+    root.symlink_to(root.with_name("bigger"))
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert ["watch.root_changed", "watch.ready"] == names(events)
+    assert str(root.with_name("bigger")) == events[1]["root"]
+
+
+def test_a_lasting_trouble_is_told_once(daemon: Daemon, root: Path) -> None:
+    """A new root that cannot be worked on is tried again without filling the log."""
+    daemon._tick()
+    root.rename(root.with_name("old"))
+    root.mkdir()
+    (root / "normal").symlink_to("/nowhere")
+    with capture_logs() as events:
+        for _ in range(4):
+            daemon._tick()
+
+    assert ["watch.root_changed", "watch.blocked"] == names(events)

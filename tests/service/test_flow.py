@@ -255,3 +255,56 @@ def test_how_long_a_task_has_stood(root: Path, make_task: MakeTask, time: FakeTi
     assert flow.has_stood(["outputs_20240104_223000"], 2)
     assert not flow.has_stood(["outputs_20240104_223000"], 1000)
     assert not flow.has_stood(["outputs_gone"], 2)
+
+
+def test_a_task_that_may_not_be_read_is_told_of_once(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its silence would look like work: one line says that it stays, and why."""
+    make_task()
+    flow = flow_of(root, time)
+    real = os.open
+
+    def deny(path: Any, *arguments: Any, **more: Any) -> int:
+        if path == "result.json":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", deny)
+    with capture_logs() as events:
+        for _ in range(3):
+            flow.step()
+            time.pass_(60)
+
+    assert [("task.unreadable", "cannot be read: Permission denied")] == [
+        (event["event"], event["cause"]) for event in events
+    ]
+
+
+def test_one_decision_that_cannot_be_logged_does_not_keep_the_others(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault that one task brings out in the middle of a batch is found and set back, and told."""
+    for number in range(3):
+        make_task(f"outputs_{number}")
+    flow = flow_of(root, time)
+    append = DecisionLog.append
+
+    def stumble(log: DecisionLog, events: Any) -> None:
+        if any(event["task"] == "outputs_1" for event in events):
+            message = "Integer exceeds 64-bit range"
+            raise TypeError(message)
+        append(log, events)
+
+    monkeypatch.setattr(DecisionLog, "append", stumble)
+    with capture_logs() as events:
+        flow.step()
+
+    assert ["outputs_0", "outputs_2"] == names_in(root / "normal")
+    assert ["internal.error"] == [event["event"] for event in events if event["event"] != "task.filed"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeTask, names_in, read_log, result_bytes
-from process import EMOSIEVE, Watch, run
+from process import EMOSIEVE, PATIENCE, Watch, run
 
 TASK = "outputs_20240104_223000"
 
@@ -176,6 +176,16 @@ class TestStop:
             assert 0 == watch.stop(number)
             watch.wait_for("watch.stopping")
             watch.wait_for("watch.stopped")
+
+    def test_a_second_signal_ends_it_at_once(self, root: Path) -> None:
+        """Whichever signals the two are, the second does not wait for anything."""
+        with Watch(root) as watch:
+            watch.wait_for("watch.ready")
+            watch.process.send_signal(signal.SIGSTOP)
+            watch.process.send_signal(signal.SIGTERM)
+            watch.process.send_signal(signal.SIGINT)
+            watch.process.send_signal(signal.SIGCONT)
+            assert watch.process.wait(timeout=PATIENCE) in {0, -signal.SIGINT}
 
     def test_it_stops_while_it_waits_for_a_root(self, tmp_path: Path) -> None:
         """A daemon without a root yet stops as well."""

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import shutil
@@ -7,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -539,3 +541,21 @@ def test_no_descriptor_stays_open(root: Path, make_task: MakeTask) -> None:
     inbox.read(inbox.survey(NAME))
     survey_directory(str(task), NAME)
     assert _open_below(root) == []
+
+
+def test_a_subdirectory_that_may_not_be_seen_hides_nothing_else(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed subdirectory stands for itself; the task beside it can be judged."""
+    task = make_task()
+    (task / "closed").mkdir()
+    real = os.open
+
+    def deny(path: Any, *arguments: Any, **more: Any) -> int:
+        if path == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", deny)
+    survey = survey_directory(str(task), task.name)
+    assert [file.name for file in survey.files] == ["closed", "result.json"]

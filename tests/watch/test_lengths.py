@@ -108,3 +108,10 @@ def test_no_bytes_make_it_fail(start: bytes, rest: bytes) -> None:
     """Whatever stands at the start of a file, the answer is a number or none."""
     for name in ("a.wav", "a.npy"):
         assert isinstance(declared_length(name, start + rest), int | None)
+
+
+@pytest.mark.parametrize("side", ["10" + "0" * 30, "9" * 200])
+def test_a_length_beyond_any_file_is_not_believed(side: str) -> None:
+    """An npy header that declares more bytes than any disk has tells nothing."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({side},), }}".encode()
+    assert declared_length("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header) is None

@@ -882,3 +882,29 @@ def test_the_pause_of_an_unknown_failure_count_is_finite(root: Path) -> None:
     pauses = {settling.defer(NAME, "unreadable", "").seconds for _ in range(3000)}
     assert max(pauses) == 30.0
     assert not any(map(math.isinf, pauses))
+
+
+def test_a_malformed_result_is_parsed_once(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing of the task changes, a torn result is not read again before it is overdue."""
+    task = make_task(result=b"{half")
+    fake = FakeTime(survey_directory(str(task), NAME).changed_ns / 1e9 + 10)
+    settling = _settling(root, fake)
+    reads: list[str] = []
+    read = Inbox.read
+
+    def counted(inbox: Inbox, survey: Survey) -> Contents:
+        reads.append(survey.name)
+        return read(inbox, survey)
+
+    monkeypatch.setattr(Inbox, "read", counted)
+    assert _reason(_look(settling)) == "malformed"
+    for _ in range(5):
+        fake.pass_(30)
+        assert _reason(_look(settling)) == "malformed"
+    assert len(reads) == 1
+    (task / "result.json").write_bytes(b"{other")
+    fake.pass_(30)
+    _look(settling)
+    assert len(reads) == 2
