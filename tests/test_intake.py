@@ -133,6 +133,34 @@ class TestCommit:
         assert ["result.json"] == names_in(root / "normal" / f"{TASK}.2")
         assert [] == names_in(root / "normal" / TASK)
 
+    def test_a_diverted_move_that_fails_is_diverted_once(
+        self,
+        root: Path,
+        make_task: MakeTask,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """What was diverted stays so: the next try goes to the same place without another event."""
+        task = make_task()
+        intake = intake_of(root)
+        move = Mover.move
+
+        def refuse(mover: Mover, source: str, destination: str, directory: Any) -> None:
+            if not destination.endswith(".2"):
+                raise FileExistsError(errno.EEXIST, "is taken", destination)
+            raise PermissionError(errno.EACCES, "Permission denied", source)
+
+        monkeypatch.setattr(Mover, "move", refuse)
+        monkeypatch.setattr(Mover, "choose", lambda _mover, folder, name, _taken: f"{folder}/{name}.2")
+        (root / "normal" / TASK).mkdir()
+        intake.commit([proposal_for(task)])
+        monkeypatch.setattr(Mover, "choose", lambda _mover, folder, name, _taken: f"{folder}/{name}.3")
+        intake.commit([proposal_for(task)])
+        monkeypatch.setattr(Mover, "move", move)
+        (done,) = intake.commit([proposal_for(task)])
+
+        assert isinstance(done, Done)
+        assert f"normal/{TASK}.2" == done.destination
+
     def test_a_malformed_result_goes_to_quarantine_with_its_reason(
         self, root: Path, make_task: MakeTask
     ) -> None:

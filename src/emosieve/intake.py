@@ -254,8 +254,9 @@ class Intake:
         """Make one move; a failure leaves it owed, and is logged once per change of cause."""
         debt = move.debt
         try:
-            debt = self._move(debt, move.directory, mover)
+            debt = self._move(debt, move.directory, owed, mover)
         except OSError as error:
+            debt = owed.get(debt.source, debt)
             gone = error.errno == errno.ENOENT and mover.stat(debt.source) is None
             cause = escape(f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror or error}")
             is_news = cause != debt.cause
@@ -273,7 +274,13 @@ class Intake:
         )
         return Done(event, debt.source, debt.destination)
 
-    def _move(self, debt: Owed, directory: tuple[int, int] | None, mover: Mover) -> Owed:
+    def _move(
+        self,
+        debt: Owed,
+        directory: tuple[int, int] | None,
+        owed: dict[str, Owed],
+        mover: Mover,
+    ) -> Owed:
         if debt.event == "joined":
             mover.join(debt.source, debt.destination, debt.files)
             return debt
@@ -284,7 +291,7 @@ class Intake:
             destination = mover.choose(folder, debt.task, set())
             body = {"event": "diverted", "task": debt.task, "source": debt.source}
             self.log.append([self._event({**body, "from": debt.destination, "destination": destination})])
-            debt = replace(debt, destination=destination)
+            debt = owed[debt.source] = replace(debt, destination=destination)
             mover.move(debt.source, destination, directory)
         return debt
 
