@@ -138,6 +138,28 @@ def test_a_root_that_fails_is_begun_anew(
     assert [] == names_in(root / "normal")
 
 
+def test_a_root_that_goes_just_before_its_listing_is_noticed_as_gone(
+    daemon: Daemon,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Renamed away between the look at it and its listing, the root is waited for like any that is gone."""
+    daemon._tick()
+    daemon._next_scan = 0.0
+    scan = Flow.scan
+
+    def rename_and_scan(flow: Flow) -> Any:
+        root.rename(root.with_name("old"))
+        return scan(flow)
+
+    monkeypatch.setattr(Flow, "scan", rename_and_scan)
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert ["watch.root_changed", "watch.waiting"] == names(events)
+
+
 def test_what_is_wrong_at_the_start_ends_it(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error before the first ``watch.ready`` is a set-up error that says what to look at."""
     monkeypatch.setattr(IntakeLock, "acquire", fails(PermissionError(errno.EACCES, "Permission denied")))

@@ -88,6 +88,8 @@ class Daemon:
             self._flow.step(self._hears_stop)
             self._wait(self._pause(self._flow))
         except OSError as error:
+            if self._flow is not None and not self._is_same_root():
+                return  # it went away between the look at it and the listing
             # The root itself fails (EIO, a stale mount): close, and begin anew when it can be opened.
             log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=5)
             self._close()
