@@ -144,7 +144,7 @@ class TestCommit:
         intake = intake_of(root)
         move = Mover.move
 
-        def refuse(mover: Mover, source: str, destination: str, directory: Any) -> None:
+        def refuse(_mover: Mover, source: str, destination: str, _directory: Any) -> None:
             if not destination.endswith(".2"):
                 raise FileExistsError(errno.EEXIST, "is taken", destination)
             raise PermissionError(errno.EACCES, "Permission denied", source)
