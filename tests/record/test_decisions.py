@@ -45,6 +45,16 @@ class TestAppend:
 
         assert ["outputs_1", "outputs_2"] == [one["task"] for one in read_log(root)]
 
+    def test_a_system_without_fdatasync_has_fsync(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """macOS lacks the one and has the other."""
+        synced: list[int] = []
+        monkeypatch.delattr(os, "fdatasync")
+        monkeypatch.setattr(os, "fsync", synced.append)
+        append(DecisionLog(str(root)), event())
+
+        assert 2 == len(synced)
+        assert [event()] == read_log(root)
+
     def test_no_events_make_no_log(self, root: Path) -> None:
         """Appending nothing leaves no file behind."""
         append(DecisionLog(str(root)))

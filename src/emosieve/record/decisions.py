@@ -122,11 +122,11 @@ class DecisionLog:
         if self.sync == "always":
             for event in events:
                 _write_all(descriptor, _line(event))
-                os.fdatasync(descriptor)
+                _sync_data(descriptor)
             return
         _write_all(descriptor, b"".join(map(_line, events)))
         if self.sync == "batch":
-            os.fdatasync(descriptor)
+            _sync_data(descriptor)
 
     def _rotate_if_full(self) -> None:
         path = f"{self.root}/{LOG_NAME}"
@@ -277,6 +277,11 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_data(descriptor: int) -> None:
+    sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+    sync(descriptor)
 
 
 def _line(event: Mapping[str, Any]) -> bytes:
