@@ -493,7 +493,7 @@ def test_a_source_that_changed_after_its_copy_got_its_name_is_not_lost(
         if path == f"{elsewhere}/normal":
             (task / "late.npy").write_bytes(b"late")
 
-    _before(monkeypatch, filing, "sync_directory", write_late)
+    _before(monkeypatch, filing, "sync_path", write_late)
     with Mover(apart) as mover, pytest.raises(OSError, match="changed while it was copied"):
         mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
     assert (task / "late.npy").read_bytes() == b"late"

@@ -7,7 +7,7 @@ import shutil
 import stat
 from contextlib import suppress
 
-from emosieve.record.decisions import sync_directory
+from emosieve.record.decisions import sync_path
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import Survey, survey_directory
 
@@ -48,9 +48,9 @@ def copy_file(path: str, copy: str) -> None:
         os.unlink(hidden)
     shutil.copy2(path, hidden, follow_symlinks=False)
     if stat.S_ISREG(mode):
-        _sync_file(hidden)
+        sync_path(hidden)
     os.rename(hidden, copy)
-    sync_directory(folder)
+    sync_path(folder)
 
 
 def is_finished_copy(survey: Survey, path: str, copy: str) -> bool:
@@ -113,17 +113,9 @@ def _keep_owners(path: str, copy: str) -> None:
                 os.chown(f"{there}/{name}", status.st_uid, status.st_gid, follow_symlinks=False)
 
 
-def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _sync_tree(path: str) -> None:
     for parent, _, names in os.walk(path):
         for name in names:
             if stat.S_ISREG(os.lstat(f"{parent}/{name}").st_mode):
-                _sync_file(f"{parent}/{name}")
-        sync_directory(parent)
+                sync_path(f"{parent}/{name}")
+        sync_path(parent)

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from emosieve.copying import copy_file, copy_task, is_finished_copy, is_finished_file, refuse_changed
 from emosieve.errors import SetupError
-from emosieve.record.decisions import sync_directory
+from emosieve.record.decisions import sync_path
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
 from emosieve.watch.inbox import Survey, survey_directory
 
@@ -264,7 +264,7 @@ class Mover:
             if self.stat(destination) is not None:
                 raise FileExistsError(errno.EEXIST, "is taken by now", self._folders.path(destination))
             self._rename(f"{staging}/{name}", destination)
-            sync_directory(parent)
+            sync_path(parent)
         finally:
             self._forget(staging)
             shutil.rmtree(hidden, ignore_errors=True)

@@ -116,7 +116,7 @@ class DecisionLog:
         finally:
             os.close(descriptor)
         if is_new and self.sync != "never":
-            sync_directory(self.root)
+            sync_path(self.root)
 
     def _write(self, descriptor: int, events: Sequence[Mapping[str, Any]]) -> None:
         if self.sync == "always":
@@ -270,9 +270,9 @@ def parse_line(line: bytes) -> Event | None:
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
-def sync_directory(path: str) -> None:
-    """Force a directory's names to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_path(path: str) -> None:
+    """Force a file's bytes, or a directory's names, to the disk; a symlink is not followed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.fsync(descriptor)
     finally:

@@ -72,15 +72,14 @@ def sweep(
     heed(examine(root, settings))
     real = os.path.realpath(root)
     lock = IntakeLock(real)
-    nothing_yet = not os.path.lexists(f"{real}/{STATE_DIRECTORY}") and not Flow(real, settings).scan()
-    if nothing_yet:
+    flow = Flow(real, settings, dry_run=dry_run)
+    if not os.path.lexists(f"{real}/{STATE_DIRECTORY}") and not flow.inbox.list().tasks:
         # No emosieve was ever here and no task is: perhaps it is no root at all, so nothing is made in it.
         log.warning("check.warning", subject="root", message=f"no {settings.watch.task_glob} in {real}")
-    touches_nothing = dry_run or nothing_yet
-    if not touches_nothing:
+        flow.dry_run = True
+    if not flow.dry_run:
         lock.acquire()
     try:
-        flow = Flow(real, settings, dry_run=touches_nothing)
         seconds = settings.settle.quiet_seconds + 3 if wait is None else wait
         return _run(flow, seconds, progress, dry_run=dry_run)
     finally:
