@@ -24,6 +24,7 @@ from emosieve.judge.ruleset import (
     Observation,
     RuleSet,
     Verdict,
+    evaluate,
     judge,
 )
 
@@ -474,3 +475,51 @@ def test_a_finding_of_the_three_is_below_its_limit(result: Result, limits: Limit
             assert finding.observed is not None
             assert finding.limit is not None
             assert finding.observed < finding.limit
+
+
+# evaluate
+
+
+def outcomes(evidence: Evidence) -> dict[str, str]:
+    """What came of each rule."""
+    return {one.rule: one.outcome for one in evaluate(evidence, Limits())}
+
+
+def test_every_rule_is_accounted_for_in_order() -> None:
+    """Evaluating names every rule once, in the order of the report."""
+    assert list(DEFAULT_ACTIONS) == list(outcomes(Evidence(Result("happy", 0.9, DOMINANT))))
+
+
+def test_a_rule_that_passes_says_what_it_saw() -> None:
+    """The observed value and the limit are there although nothing fired."""
+    observed = {one.rule: one for one in evaluate(Evidence(Result("happy", 0.9, DOMINANT)), Limits())}
+
+    assert Observation("low_confidence", "", 0.9, 0.6, "passed") == observed["low_confidence"]
+    assert Observation("ambiguous", "", 0.8, 0.05, "passed") == observed["ambiguous"]
+
+
+def test_a_rule_without_its_number_is_not_evaluated() -> None:
+    """A result without scores or confidence leaves the rules over them open, and they do not fire."""
+    found = outcomes(Evidence(Result(None, None, {})))
+
+    assert found["scores_missing"] == "fired"
+    unknown = ["low_confidence", "ambiguous", "no_dominant_emotion", "scores_inconsistent"]
+    assert unknown == [rule for rule, outcome in found.items() if outcome == "not_evaluated"]
+
+
+def test_what_settling_observed_is_among_the_outcomes() -> None:
+    """An oddity stands in its rule's place; the other settling rules passed."""
+    odd = Observation("audio_truncated", "8 bytes are missing", 8, 0)
+    found = outcomes(Evidence(Result("happy", 0.9, DOMINANT), (odd,)))
+
+    assert {"audio_truncated": "fired", "mixed_task": "passed"}.items() <= found.items()
+
+
+@given(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=9))
+@settings(deadline=None)
+def test_the_findings_are_what_fired(confidence: float, shares: list[float]) -> None:
+    """Judging keeps exactly the outcomes that fired, whatever the numbers."""
+    evidence = Evidence(Result("angry", confidence, dict(zip(CLASSES, shares, strict=False))))
+    found = outcomes(evidence)
+
+    assert fired(judge(evidence, RuleSet())) == [rule for rule in found if found[rule] == "fired"]
