@@ -17,14 +17,14 @@ PATIENCE = 30.0
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to its end; it speaks English unless told otherwise."""
     return subprocess.run(
         [*EMOSIEVE, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
-        env={**os.environ, "COLUMNS": "80", **environment},
+        env={**os.environ, "COLUMNS": "80", "EMOSIEVE_LANGUAGE": "en", **environment},
     )
 
 

@@ -1,13 +1,18 @@
-"""Escaping of outside strings, and the words of findings."""
+"""Escaping of outside strings, phrases in two languages, and the words of findings."""
 
+import importlib
+import pkgutil
+import string
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import emosieve
 from emosieve.judge.ruleset import DEFAULT_ACTIONS
-from emosieve.text import TEXT_LIMIT, Language, escape, finding_words, is_printable_name, number
+from emosieve.text import TEXT_LIMIT, Language, Phrase, escape, finding_words, number
 
 UNSAFE = [
     *range(0x20),
@@ -58,23 +63,11 @@ def test_escaped_text_can_be_shown_anywhere(text: str) -> None:
     assert shown == escape(shown, 10_000)
 
 
-@pytest.mark.parametrize("name", ["outputs_20240104_223000", "outputs_测试", "a b", "outputs_😊"])
-def test_an_ordinary_name_is_printable(name: str) -> None:
-    """Names in any script can be shown as they stand."""
-    assert is_printable_name(name)
-
-
-@pytest.mark.parametrize("name", ["a\nb", "a\x1bb", "a\u202eb", "a\u2028b", "a\udcffb", "a\x85b"])
-def test_a_name_with_a_dangerous_character_is_not_printable(name: str) -> None:
-    """A control, a bidirectional mark or a byte that is not UTF-8 makes a name unprintable."""
-    assert not is_printable_name(name)
-
-
 @given(st.text())
 @settings(deadline=None)
 def test_a_printable_name_needs_no_escaping(name: str) -> None:
     """Whatever passes as printable is the same after escaping."""
-    assert not is_printable_name(name) or name == escape(name, 10_000)
+    assert not name.isprintable() or name == escape(name, 10_000)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.41, "0.410"), (0.0, "0.000"), (1, "1.000"), (None, "-")])
@@ -130,3 +123,50 @@ def test_a_rule_without_a_phrase_shows_its_message() -> None:
 def test_a_rule_without_phrase_or_message_shows_its_name() -> None:
     """A finding with nothing to say is shown by its rule."""
     assert finding_words(finding("later"), "en") == "later"
+
+
+def phrases() -> dict[str, Phrase]:
+    """Every phrase that any module of emosieve holds, in a table or by itself, under where it stands."""
+    found: dict[str, Phrase] = {}
+    for module in pkgutil.walk_packages(emosieve.__path__, "emosieve."):
+        if module.name == "emosieve.__main__":
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            held = value.items() if isinstance(value, Mapping) else [("", value)]
+            found |= {f"{module.name}.{name}.{key}": one for key, one in held if isinstance(one, Phrase)}
+    return found
+
+
+def placeholders(text: str) -> set[str]:
+    """Names of the values that a text takes."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("place", phrases())
+def test_both_languages_say_the_same_values(place: str) -> None:
+    """A phrase takes the same values in Chinese as in English, and neither is empty."""
+    phrase = phrases()[place]
+
+    assert placeholders(phrase.en) == placeholders(phrase.zh)
+    assert phrase.en
+    assert phrase.zh
+
+
+GREETING = Phrase("hello {who}", "你好 {who}")
+
+
+def test_a_message_is_said_in_either_language() -> None:
+    """One message, two languages; as str it is English."""
+    message = GREETING(who="Ada")
+
+    assert ("hello Ada", "你好 Ada", "hello Ada") == (message.text("en"), message.text("zh"), str(message))
+
+
+def test_a_message_within_a_message_is_said_in_its_language() -> None:
+    """A part of a message that is a message itself follows the language of the whole."""
+    assert GREETING(who=GREETING(who="Ada")).text("zh") == "你好 你好 Ada"
+
+
+def test_values_from_outside_are_escaped() -> None:
+    """A control character in a value reaches nobody's terminal."""
+    assert str(GREETING(who="\x1b[31m")) == "hello \\u001b[31m"

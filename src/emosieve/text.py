@@ -1,7 +1,8 @@
-"""Words for people: escaping of outside strings, and the two languages of the report."""
+"""Words for people: escaping of outside strings, and all that is said in two languages."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -27,9 +28,48 @@ def escape(text: str, limit: int = TEXT_LIMIT) -> str:
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def is_printable_name(name: str) -> bool:
-    """Whether a directory entry's name can be shown, logged and written as it stands."""
-    return name.isprintable()
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One thing to say to a person, in both languages, with the same ``{placeholders}`` in each.
+
+    Called with values it gives a ``Message``, which is still in no language.
+    """
+
+    en: str
+    zh: str
+
+    def __call__(self, **values: object) -> "Message":
+        """The phrase with its values."""
+        return Message(self, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A phrase and its values; strings among them are escaped, messages are said in the same language.
+
+    As ``str`` it is English, the language of logs and of ``--json``.
+    """
+
+    phrase: Phrase
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self, language: Language) -> str:
+        """The message in one language."""
+        values = {key: _said(value, language) for key, value in self.values.items()}
+        return (self.phrase.zh if language == "zh" else self.phrase.en).format(**values)
+
+    def __str__(self) -> str:
+        return self.text("en")
+
+
+_VALUE_LIMIT = 4096
+"""Characters of one value: a path may be that long, and is of no use when it is cut."""
+
+
+def _said(value: object, language: Language) -> object:
+    if isinstance(value, Message):
+        return value.text(language)
+    return escape(value, _VALUE_LIMIT) if isinstance(value, str) else value
 
 
 def number(value: float | None, digits: int = 3) -> str:

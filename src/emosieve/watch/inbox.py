@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from emosieve.errors import BadResult
 from emosieve.judge.result import SIZE_LIMIT, Result, read_result
-from emosieve.text import is_printable_name
 from emosieve.watch.filesystem import is_open_for_writing
 from emosieve.watch.lengths import HEAD_BYTES, declared_length
 
@@ -132,7 +131,7 @@ class Inbox:
                 name = entry.name
                 if not self.matches(name) or name in self._reserved:
                     continue
-                if not is_printable_name(name):
+                if not name.isprintable():
                     left_alone[name] = "its name is not printable UTF-8"
                 elif entry.is_dir(follow_symlinks=False):
                     tasks.append(name)
