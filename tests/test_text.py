@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+import re
 import string
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 import emosieve
 from emosieve.judge.ruleset import DEFAULT_ACTIONS
-from emosieve.text import TEXT_LIMIT, Language, Phrase, escape, finding_words, number
+from emosieve.text import TEXT_LIMIT, Language, Phrase, escape, finding_words, number, waiting_words
 
 UNSAFE = [
     *range(0x20),
@@ -123,6 +125,41 @@ def test_a_rule_without_a_phrase_shows_its_message() -> None:
 def test_a_rule_without_phrase_or_message_shows_its_name() -> None:
     """A finding with nothing to say is shown by its rule."""
     assert finding_words(finding("later"), "en") == "later"
+
+
+def reason_codes() -> set[str]:
+    """Every reason for which the source lets a task wait; rules that can hold a task back among them."""
+    source = Path(emosieve.__path__[0])
+    texts = [
+        (source / name).read_text() for name in ("watch/wholeness.py", "watch/settle.py", "service/flow.py")
+    ]
+    given = re.compile(r"(?:Lack\(|Waiting\(name, |defer\((?:\w|\.|\[0\])+, |Observation\()\"(\w+)\"")
+    truncated = re.compile(r'\brule = "(\w+)" .* else "(\w+)"')
+    found = {code for text in texts for code in given.findall(text)}
+    return found | {code for text in texts for pair in truncated.findall(text) for code in pair}
+
+
+def test_the_reason_codes_are_found() -> None:
+    """The search reaches all the places where a reason is given."""
+    assert {"quiet", "malformed", "still_open", "audio_truncated", "blocked", "internal"} < reason_codes()
+
+
+@pytest.mark.parametrize("reason", sorted(reason_codes()))
+def test_every_reason_to_wait_is_said_in_chinese(reason: str) -> None:
+    """No pending task is explained to a Chinese operator by its English message alone."""
+    assert re.search(r"[\u4e00-\u9fff]", waiting_words(reason, "detail", "zh"))
+
+
+def test_a_reason_to_wait_keeps_its_detail() -> None:
+    """The English message stands beside the words where it says more than the code."""
+    words = [waiting_words("malformed", "result.json is \x1b empty", one) for one in get_args(Language)]
+
+    assert ["结果文件无法解析（result.json is \\u001b empty）", "result.json is \\u001b empty"] == words
+
+
+def test_a_reason_without_words_shows_its_detail() -> None:
+    """A reason that this version does not know is shown by its message, escaped."""
+    assert waiting_words("later", "too \x1b loud", "zh") == "too \\u001b loud"
 
 
 def phrases() -> dict[str, Phrase]:

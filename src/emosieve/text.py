@@ -118,3 +118,35 @@ def finding_words(finding: Mapping[str, Any], language: Language) -> str:
     observed = finding.get("observed")
     shown = number(observed) if isinstance(observed, float) else str(observed)
     return phrase.format(observed=shown)
+
+
+_WAITING_WORDS: Mapping[str, Phrase] = MappingProxyType(
+    {
+        "quiet": Phrase("changed a moment ago", "刚刚还有改动"),
+        "no_result": Phrase("no result yet", "还没有结果文件"),
+        "malformed": Phrase("{detail}", "结果文件无法解析（{detail}）"),
+        "required_missing": Phrase("{detail}", "缺少必需的文件（{detail}）"),
+        "audio_truncated": Phrase("{detail}", "音频还不完整（{detail}）"),
+        "embedding_truncated": Phrase("{detail}", "特征文件还不完整（{detail}）"),
+        "mixed_task": Phrase("{detail}", "音频比结果新，另一次识别可能正在写入（{detail}）"),
+        "still_open": Phrase("{detail}", "仍有程序在写入（{detail}）"),
+        "overdue": Phrase("no result came", "已超时，一直没有结果文件"),
+        "blocked": Phrase("cannot be filed now: {detail}", "暂时无法归档：{detail}"),
+        "not_moved": Phrase("not moved: {detail}", "移动失败：{detail}"),
+        "unreadable": Phrase("{detail}", "无法读取（{detail}）"),
+        "internal": Phrase("a fault in emosieve itself: {detail}", "emosieve 内部错误：{detail}"),
+    },
+)
+"""By the reason code of a pending task; ``detail`` is its English message."""
+
+
+def waiting_words(reason: str, detail: str, language: Language) -> str:
+    """What a pending task waits for, as an operator reads it.
+
+    Args:
+        reason: the code that settling or the flow gave.
+        detail: the English message beside it, shown where it says more than the code.
+        language: to say it in; a code that this version has no words for is shown by its detail.
+    """
+    phrase = _WAITING_WORDS.get(reason)
+    return phrase(detail=detail).text(language) if phrase else escape(detail)
