@@ -6,18 +6,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import FrameType
 from typing import Final
 
 import structlog
 
+from emosieve import __version__
 from emosieve.errors import EmosieveError, SetupError
 from emosieve.record.locking import IntakeLock
-from emosieve.service.flow import Flow
+from emosieve.service.flow import Flow, Trouble
+from emosieve.service.liveness import Liveness, Pending, State, Status, myself
 from emosieve.service.logs import configure_logs
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
 from emosieve.text import escape
+from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
 
 _IDENTITY_SECONDS: Final = 5.0
@@ -25,6 +29,8 @@ _IDENTITY_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = (1.0, 5.0)
 _DEAF_SECONDS: Final = 2.0
 """A task that stood this long before a listing found it should have been announced by an event."""
+_PENDING_TOLD: Final = 50
+"""Pending tasks that the status names; there may be thousands, and it is written often."""
 _NEEDS_RESTART: Final = ("root", "filing")
 
 log = structlog.get_logger()
@@ -54,7 +60,10 @@ class Daemon:
         self._next_scan = 0.0
         self._hinted = False
         self._signalled = False
-        self._trouble: str | None = None
+        self._trouble: Trouble | None = None
+        self._liveness: Liveness | None = None
+        self._started_at = time.time()
+        self._last_hint_at: float | None = None
         self._filed: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -72,7 +81,8 @@ class Daemon:
             finally:
                 self._close()
                 self._wakeups.close()
-        log.info("watch.stopped", **self._filed)
+                self._forget_status()
+        log.info("watch.stopped", **self._totals())
 
     def _tick(self) -> None:
         try:
@@ -92,6 +102,7 @@ class Daemon:
                 return  # it went away between the look at it and the listing
             # The root itself fails (EIO, a stale mount): close, and begin anew when it can be opened.
             log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=5)
+            self._trouble = _trouble(error, _IDENTITY_SECONDS)
             self._close()
             self._wait(_IDENTITY_SECONDS)
 
@@ -110,9 +121,10 @@ class Daemon:
             self._close()
             if not self._started:
                 raise error if isinstance(error, EmosieveError) else _as_setup(error) from error
-            if str(error) != self._trouble:
-                log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=1)
-            self._trouble = str(error)
+            trouble = _trouble(error, _POLL_SECONDS[0])
+            if self._trouble is None or trouble.cause != self._trouble.cause:
+                log.error("watch.blocked", path=self._given_root, cause=trouble.cause, retry_seconds=1)
+            self._trouble = trouble
             return False
         self._started, self._trouble = True, None
         return True
@@ -122,6 +134,9 @@ class Daemon:
         lock = IntakeLock(root)
         lock.acquire()
         self._lock = lock
+        if self._liveness is None or self._liveness.identity != identity:
+            self._forget_status()
+            self._liveness = Liveness(identity)
         heed(examine(root, self._settings))
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._wakeups.arm(root, self._settings.watch.mode)
@@ -181,7 +196,7 @@ class Daemon:
         return max(0.0, seconds if due is None else min(seconds, due))
 
     def _wait(self, seconds: float) -> None:
-        found = self._mailbox.wait(seconds)
+        found = self._mailbox.wait(min(seconds, self._tell_status()))
         if Wake.STOP in found:
             self._stopping = True
         if Wake.OVERFLOW in found:
@@ -189,6 +204,7 @@ class Daemon:
         if found & {Wake.LOOK, Wake.OVERFLOW}:
             self._next_scan = 0.0
             self._hinted = True
+            self._last_hint_at = time.time()
         if Wake.RELOAD in found:
             self._apply_new_settings()
 
@@ -222,13 +238,69 @@ class Daemon:
 
     def _close(self) -> None:
         self._wakeups.disarm()
-        if self._flow is not None:
-            self._filed.update(self._flow.counts.tally.verdicts)
+        self._filed = self._totals()
         self._flow = None
         self._identity = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def _totals(self) -> Counter[str]:
+        """What was done since the start, by what became of it."""
+        totals = Counter(self._filed)
+        if self._flow is not None:
+            counts = self._flow.counts
+            totals.update({**counts.tally.verdicts, "joined": counts.joined, "failed": counts.failed})
+        return totals
+
+    def _tell_status(self) -> float:
+        """Give a sign of life; gives the seconds after which there is more to tell."""
+        if self._liveness is None:
+            return _IDENTITY_SECONDS
+        flow, trouble = self._flow, self._last_trouble()
+        moved = flow.settling.changes if flow else None
+        facts = (id(flow), moved, self._totals(), trouble, self._wakeups.mode, self._last_hint_at)
+        return self._liveness.beat(facts, self._status)
+
+    def _last_trouble(self) -> Trouble | None:
+        troubles = [one for one in (self._trouble, self._flow and self._flow.trouble) if one]
+        return max(troubles, key=lambda one: one.time, default=None)
+
+    def _status(self) -> Status:
+        flow, settings, trouble, totals = self._flow, self._settings, self._last_trouble(), self._totals()
+        host, pid = myself()
+        state: State = "waiting" if flow is None else "blocked" if flow.is_blocked else "watching"
+        return Status(
+            version=__version__,
+            root=os.path.realpath(self._given_root),
+            host=host,
+            pid=pid,
+            state=state,
+            mode=self._wakeups.mode,
+            mode_reason=self._wakeups.reason,
+            tells_writers=flow.inbox.tells_writers if flow else None,
+            profile=settings.profile,
+            rules_digest=settings.rule_set.digest,
+            started_at=self._started_at,
+            decided={verdict: totals[verdict] for verdict in ("normal", "low_quality", "quarantined")},
+            joined=totals["joined"],
+            failed=totals["failed"],
+            last_hint_at=self._last_hint_at,
+            trouble=asdict(trouble) if trouble else None,
+            pending=flow.settling.pending_count if flow else 0,
+            reasons=dict(flow.settling.reasons()) if flow else {},
+            oldest=tuple(self._pending(one) for one in flow.settling.oldest(_PENDING_TOLD)) if flow else (),
+        )
+
+    def _pending(self, waiting: Waiting) -> Pending:
+        changed_at = time.time() - waiting.age
+        gives_up_at = changed_at + self._settings.settle.give_up_seconds
+        return Pending(waiting.name, waiting.reason, escape(waiting.message), changed_at, gives_up_at)
+
+    def _forget_status(self) -> None:
+        if self._liveness is not None:
+            self._liveness.remove()
+        self._liveness = None
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -253,6 +325,11 @@ class Daemon:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _trouble(error: Exception, retry_seconds: float) -> Trouble:
+    now = time.time()
+    return Trouble(escape(str(error)), now, now + retry_seconds)
 
 
 def _as_setup(error: OSError) -> SetupError:

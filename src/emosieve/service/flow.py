@@ -34,6 +34,21 @@ _LONGEST_BLOCK_SECONDS: Final = 60.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error that kept tasks from being filed; times are wall seconds.
+
+    Attributes:
+        cause: in words.
+        time: when it was last met.
+        retry_at: until when nothing at all is filed; ``None`` for a trouble of one task, or one that is over.
+    """
+
+    cause: str
+    time: float
+    retry_at: float | None = None
+
+
 @dataclass
 class Counts:
     """What one flow has done since it was made."""
@@ -73,6 +88,7 @@ class Flow:
         self._blocked_until = 0.0
         self._blocks = 0
         self._blocked_by: str | None = None
+        self.trouble: Trouble | None = None
 
     def apply(self, settings: Settings) -> None:
         """Take new settings of watch, rules, settling, log and report."""
@@ -124,6 +140,11 @@ class Flow:
             if len(proposals) >= BATCH or looks >= _LOOKS or should_stop():
                 break
         return self._commit(proposals, should_stop) if proposals else []
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the last try to file failed as a whole."""
+        return self._blocked_by is not None
 
     def due_in(self) -> float | None:
         """Seconds until ``step`` has something to do; ``None`` when nothing is pending."""
@@ -219,6 +240,7 @@ class Flow:
             self.settling.defer(failure.source, "not_moved", failure.cause)
         if failure.is_news:
             self.counts.failed += 1
+            self.trouble = Trouble(f"{failure.task}: {failure.cause}", self.clock.wall())
             path = self.intake.folders.path(failure.source)
             log.error("task.failed", task=failure.task, path=path, cause=failure.cause)
 
@@ -228,6 +250,8 @@ class Flow:
         seconds = min(_LONGEST_BLOCK_SECONDS, 2.0 ** min(self._blocks - 1, 6))
         self._blocked_until = self.clock.monotonic() + seconds
         cause = _words(error)
+        now = self.clock.wall()
+        self.trouble = Trouble(cause, now, now + seconds)
         for proposal in proposals:
             self.settling.defer(proposal.source, "blocked", cause)
         if cause != self._blocked_by:
@@ -237,6 +261,7 @@ class Flow:
     def _unblock(self) -> None:
         if self._blocked_by is not None:
             log.info("watch.unblocked", path=self.root)
+            self.trouble = Trouble(self._blocked_by, self.clock.wall())
         self._blocked_by, self._blocks = None, 0
 
 

@@ -43,6 +43,7 @@ EVENTS: Mapping[str, str] = {
     "report.failing": "the report cannot be written; filing goes on",
     "report.mended": "the report is written again",
     "checkpoint.unwritable": "the checkpoint cannot be written; a restart replays more",
+    "status.unwritable": "what the command status reads cannot be written; filing goes on",
     "check.warning": "the check at start found something",
     "internal.error": "a fault in emosieve itself; the loop goes on",
 }

@@ -113,6 +113,8 @@ class Inbox:
         self.select(task_glob)
         self._reserved = reserved
         self._ask_lease = ask_lease
+        self.tells_writers: bool | None = None if ask_lease else False
+        """Whether the kernel told of the file read last if somebody writes it; ``None`` before the first."""
 
     def select(self, task_glob: str) -> None:
         """Take another glob for which directory names are tasks."""
@@ -185,7 +187,7 @@ class Inbox:
             if descriptor is None:
                 continue
             try:
-                if self._ask_lease and is_open_for_writing(descriptor):
+                if self._ask_lease and self._has_writer(descriptor):
                     open_files.append(file.name)
                 if file is result_file:
                     result, digest = _read_result(descriptor, file)
@@ -196,6 +198,11 @@ class Inbox:
             finally:
                 os.close(descriptor)
         return Contents(result, digest, short, tuple(open_files))
+
+    def _has_writer(self, descriptor: int) -> bool:
+        told = is_open_for_writing(descriptor)
+        self.tells_writers = told is not None
+        return bool(told)
 
 
 def survey_directory(path: str, name: str) -> Survey:

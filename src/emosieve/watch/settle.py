@@ -7,7 +7,7 @@ one bad task stops no other.
 import heapq
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -30,12 +30,16 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A pending task: the reason code, words for people, and seconds until the next look is worth it."""
+    """A pending task: the reason code, words for people, and seconds until the next look is worth it.
+
+    ``age`` is the seconds since its last change, as far as a look could tell.
+    """
 
     name: str
     reason: str
     message: str
     seconds: float
+    age: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,8 @@ Outcome = Settled | Malformed | NoResult | Waiting | Gone
 class _Pending:
     """What is remembered of one pending task between two looks; instants are monotonic.
 
-    ``since`` is when this signature was first seen, ``quiet_since`` when the task last changed, as of
-    the last look at a task that was quiet.
+    ``since`` is when this signature was first seen, ``changed_at`` when the task last changed, as of
+    the last look at all of its files.
     """
 
     signature: int
@@ -61,7 +65,7 @@ class _Pending:
     directory_changed_ns: int
     waiting: Waiting
     due: float
-    quiet_since: float = math.inf
+    changed_at: float
     failures: int = 0
     told: bool = False
 
@@ -86,6 +90,8 @@ class Settling:
         self._heap: list[tuple[float, str]] = []
         self._stepped_at: float | None = None
         self._wall_offset = self.clock.wall() - self.clock.monotonic()
+        self.changes = 0
+        """Moves whenever ``waiting`` or ``pending_count`` would say something new."""
 
     def see(self, names: Iterable[str]) -> list[str]:
         """Take the names of a listing: new ones become due, vanished ones are forgotten; gives the new."""
@@ -95,12 +101,14 @@ class Settling:
         for name in self._known - standing:
             self.forget(name)
         self._known = standing
+        self.changes += bool(new)
         self._fresh.extend(new)
         self._unseen.update(new)
         return new
 
     def forget(self, name: str) -> None:
         """A task is filed or gone; its name may appear again as a new task."""
+        self.changes += name in self._known
         self._known.discard(name)
         self._unseen.discard(name)
         self._pending.pop(name, None)
@@ -146,13 +154,26 @@ class Settling:
 
     @property
     def waiting(self) -> list[Waiting]:
-        """Every pending task with what it waits for, as of its last look."""
-        return [self._pending[name].waiting for name in sorted(self._pending)]
+        """Every pending task with what it waits for, as of its last look; its age is the present one."""
+        return [self._present(name) for name in sorted(self._pending)]
+
+    def _present(self, name: str) -> Waiting:
+        pending = self._pending[name]
+        return replace(pending.waiting, age=self.clock.monotonic() - pending.changed_at)
 
     @property
     def pending_count(self) -> int:
         """How many tasks stand in the inbox, looked at or not."""
         return len(self._known)
+
+    def oldest(self, count: int) -> list[Waiting]:
+        """The pending tasks that have been still for longest."""
+        names = heapq.nsmallest(count, self._pending, key=lambda name: self._pending[name].changed_at)
+        return [self._present(name) for name in names]
+
+    def reasons(self) -> Counter[str]:
+        """How many tasks wait for which reason; those that were never looked at are not among them."""
+        return Counter(pending.waiting.reason for pending in self._pending.values())
 
     def tell_once(self, name: str) -> bool:
         """Whether an oddity of a pending task is still to be told; True once per state of its files."""
@@ -178,30 +199,30 @@ class Settling:
 
     def _examine(self, name: str, pending: _Pending | None, now: float) -> Outcome:
         if pending and self._still_without_result(name, pending, now):
-            seconds = self._pause(now - pending.quiet_since)
+            seconds = self._pause(now - pending.changed_at)
             return self._wait(name, None, replace(pending.waiting, seconds=seconds), now)
         survey = self.inbox.survey(name)
         age = self._age(survey, pending, now)
         if age < self.policy.quiet_seconds:
             seconds = self.policy.quiet_seconds - age
-            return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds), now)
+            return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds, age), now)
         if pending and self._still_malformed(survey, pending, age):
-            return self._wait(name, survey, replace(pending.waiting, seconds=self._pause(age)), now)
+            waiting = replace(pending.waiting, seconds=self._pause(age), age=age)
+            return self._wait(name, survey, waiting, now)
         outcome = assess(survey, self.inbox.read(survey), age, self.policy)
         match outcome:
             case Lack(reason, message):
-                waiting = Waiting(name, reason, message, self._pause(age))
+                waiting = Waiting(name, reason, message, self._pause(age), age)
             case NoResult():
-                waiting = Waiting(name, "overdue", "no result came", self._pause(age))
+                waiting = Waiting(name, "overdue", "no result came", self._pause(age), age)
             case _:
                 return outcome
         self._wait(name, survey, waiting, now)
-        self._pending[name].quiet_since = now - age
         return outcome if isinstance(outcome, NoResult) else waiting
 
     def _still_without_result(self, name: str, pending: _Pending, now: float) -> bool:
         """Whether one stat is enough: no file came or went since a look that found no result."""
-        is_overdue = now - pending.quiet_since >= self.policy.give_up_seconds
+        is_overdue = now - pending.changed_at >= self.policy.give_up_seconds
         match pending.waiting.reason:
             case "overdue":
                 may_skip = is_overdue
@@ -248,11 +269,15 @@ class Settling:
         pending = self._pending.get(name)
         due = now + waiting.seconds
         if pending is None:
-            pending = self._pending[name] = _Pending(0, now, 0, waiting, due)
+            pending = self._pending[name] = _Pending(0, now, 0, waiting, due, now)
+            self.changes += 1
         if survey is not None:
             if survey.signature != pending.signature:
                 pending.signature, pending.since, pending.told = survey.signature, now, False
+                self.changes += 1
             pending.directory_changed_ns = survey.directory_changed_ns
+            pending.changed_at = now - waiting.age
+        self.changes += waiting != replace(pending.waiting, seconds=waiting.seconds)
         pending.waiting, pending.due = waiting, due
         self._known.add(name)
         heapq.heappush(self._heap, (due, name))

@@ -1,0 +1,247 @@
+"""Whether an emosieve lives, and what it is about: a small file outside the root, for ``status``.
+
+The disk of the root may be the one that fails, so the file lies in the runtime
+directory. Its change time is the heartbeat. Whoever may read it needs no right
+on the root, and the daemon is asked nothing.
+"""
+
+import os
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from glob import glob
+from typing import Any, Final, Literal, Self
+
+import orjson
+import structlog
+
+HEARTBEAT_SECONDS: Final = 5.0
+"""The file is touched at least so often while the working loop turns."""
+STALE_SECONDS: Final = 4 * HEARTBEAT_SECONDS
+"""Without a heartbeat for so long the daemon was killed, hangs, or copies a very large task."""
+_SCHEMA: Final = 1
+_WRITE_SECONDS: Final = 1.0
+_SIZE_LIMIT: Final = 1 << 20
+_SHARED_PLACES: Final = ("/run/emosieve", "/run/emosieve/*", "/run/user/*")
+
+log = structlog.get_logger()
+
+Identity = tuple[int, int]
+State = Literal["watching", "blocked", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A pending task: why, since when it is still, and when waiting for it ends (wall seconds)."""
+
+    task: str
+    reason: str
+    message: str
+    changed_at: float
+    gives_up_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a daemon says of itself. Times are wall seconds since the epoch.
+
+    Attributes:
+        state: watching; blocked, when nothing can be filed; waiting, for a root that is gone.
+        mode: native or polling, with ``mode_reason`` in words.
+        tells_writers: whether the kernel tells who writes a task's files; ``None`` before the first.
+        decided: how many of each verdict since the start.
+        last_hint_at: when the file system last announced something.
+        trouble: cause, time and retry_at of the last error.
+        pending: how many stand in the inbox, and ``reasons`` how many wait for what.
+        oldest: those that have been still for longest.
+    """
+
+    version: str
+    root: str
+    host: str
+    pid: int
+    state: State
+    mode: str
+    mode_reason: str
+    tells_writers: bool | None
+    profile: str
+    rules_digest: str
+    started_at: float
+    decided: Mapping[str, int]
+    joined: int
+    failed: int
+    last_hint_at: float | None
+    trouble: Mapping[str, Any] | None
+    pending: int
+    reasons: Mapping[str, int]
+    oldest: tuple[Pending, ...]
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """What was written.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is of another version.
+        """
+        if document["schema"] != _SCHEMA:
+            raise ValueError(document["schema"])
+        fields = document["status"]
+        return cls(**{**fields, "oldest": tuple(Pending(**one) for one in fields["oldest"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A status that was found, and the seconds since its daemon last gave a sign of life."""
+
+    status: Status
+    age: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the daemon lives."""
+        return self.age < STALE_SECONDS
+
+
+class Liveness:
+    """The status file of one daemon.
+
+    Args:
+        identity: device and inode of the root, by which the file is named.
+        monotonic: a clock in seconds.
+    """
+
+    def __init__(self, identity: Identity, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.identity = identity
+        self._path: str | None = None
+        self._name = _name_of(identity)
+        self._monotonic = monotonic
+        self._written: object = None
+        self._written_at = self._touched_at = -_WRITE_SECONDS - HEARTBEAT_SECONDS
+        self._told = False
+
+    def beat(self, facts: object, make: Callable[[], Status]) -> float:
+        """Give a sign of life, and write the status anew when its facts have changed.
+
+        A status that cannot be written is told of once; nothing else depends on it.
+
+        Args:
+            facts: equal as long as the status says the same.
+            make: gives the status; called only when it is written.
+
+        Returns:
+            seconds until the next beat is worth it.
+        """
+        now = self._monotonic()
+        is_due = now - self._touched_at >= HEARTBEAT_SECONDS
+        if facts != self._written or (is_due and not self._touch()):
+            rest = self._written_at + _WRITE_SECONDS - now
+            if rest > 0:
+                return rest
+            self._written, self._written_at = facts, now
+            self._write(make())
+        elif not is_due:
+            return self._touched_at + HEARTBEAT_SECONDS - now
+        self._touched_at = now
+        return HEARTBEAT_SECONDS
+
+    def _touch(self) -> bool:
+        """Move the change time; False where somebody cleaned the file up."""
+        if self._path is None:
+            return False
+        try:
+            os.utime(self._path)
+        except OSError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """A clean end leaves no status behind."""
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(self._path)
+        self._path = None
+
+    def _write(self, status: Status) -> None:
+        try:
+            self._path = self._path or os.path.join(_own_place(), self._name)
+            aside = f"{self._path}.{os.getpid()}"
+            with suppress(FileNotFoundError):
+                os.unlink(aside)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(aside, flags, 0o644), "wb") as file:
+                file.write(orjson.dumps({"schema": _SCHEMA, "status": status}))
+            os.rename(aside, self._path)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                log.warning("status.unwritable", path=error.filename or self._path, cause=error.strerror)
+
+
+def read_heartbeat(root: str) -> Heartbeat | None:
+    """The newest status of a daemon on this root; ``None`` when there is none that can be trusted.
+
+    Raises:
+        OSError: the root does not exist.
+    """
+    folder = os.stat(root)
+    name, owners = _name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid}
+    found: list[Heartbeat] = []
+    for place in dict.fromkeys(_places()):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found.append(_read(f"{place}/{name}", owners))
+    return min(found, key=lambda one: one.age, default=None)
+
+
+def myself() -> tuple[str, int]:
+    """Host name and process number, by which an operator finds a daemon."""
+    return socket.gethostname(), os.getpid()
+
+
+def _read(path: str, owners: set[int]) -> Heartbeat:
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        # In a directory that is everybody's, anybody could write a status.
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_size > _SIZE_LIMIT:
+            raise ValueError(path)
+        return Heartbeat(Status.from_dict(orjson.loads(file.read())), max(0.0, time.time() - status.st_mtime))
+
+
+def _name_of(identity: Identity) -> str:
+    return "emosieve-{:x}-{:x}.json".format(*identity)
+
+
+def _own_place() -> str:
+    """Where a daemon writes: systemd's runtime directory, the user's, else one of its own in the temp directory.
+
+    Raises:
+        OSError: it cannot be made, or is somebody else's.
+    """
+    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        place = os.environ.get(variable, "").partition(":")[0]
+        if place and os.access(place, os.W_OK | os.X_OK):
+            return place
+    place = _temporary_place()
+    with suppress(FileExistsError):
+        os.mkdir(place, 0o755)
+    status = os.lstat(place)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PermissionError(1, "is somebody else's; remove it", place)
+    return place
+
+
+def _temporary_place() -> str:
+    return os.path.join(tempfile.gettempdir(), f"emosieve-{os.geteuid()}")
+
+
+def _places() -> Iterator[str]:
+    """Where readers look: a shell lacks the unit's variables, and may be another user's."""
+    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        place = os.environ.get(variable, "").partition(":")[0]
+        if place:
+            yield place
+    for pattern in (*_SHARED_PLACES, os.path.join(tempfile.gettempdir(), "emosieve-*")):
+        yield from glob(pattern)
