@@ -16,7 +16,7 @@ from conftest import MakeTask, result_bytes
 from emosieve.commands.simulated_webui import npy_bytes, write_wav
 from emosieve.errors import BadResult
 from emosieve.judge.result import SIZE_LIMIT, Result
-from emosieve.watch.inbox import Contents, Inbox, survey_directory
+from emosieve.watch.inbox import SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
 
 NAME = "outputs_20240104_223000"
 RESERVED = frozenset({"normal", "low_quality", "quarantine", "outputs_normal", ".emosieve"})
@@ -113,7 +113,7 @@ def test_a_symlinked_task_is_left_alone_with_a_reason(root: Path, tmp_path: Path
     (root / "outputs_dead").symlink_to(tmp_path / "nowhere")
     listing = _inbox(root).list()
     assert listing.tasks == []
-    assert listing.left_alone == {"outputs_link": "it is a symlink", "outputs_dead": "it is a symlink"}
+    assert listing.left_alone == {"outputs_link": SYMLINK(), "outputs_dead": SYMLINK()}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_name_that_cannot_be_shown_is_left_alone_with_a_reason(root: Path, nam
     os.mkdir(os.fsencode(root) + b"/" + name)
     listing = _inbox(root).list()
     assert listing.tasks == []
-    assert {os.fsdecode(name): "its name is not printable UTF-8"} == listing.left_alone
+    assert {os.fsdecode(name): UNPRINTABLE()} == listing.left_alone
 
 
 def test_chinese_names_are_tasks(root: Path) -> None:

@@ -3,7 +3,7 @@ import math
 import os
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -908,3 +908,52 @@ def test_a_malformed_result_is_parsed_once(
     fake.pass_(30)
     _look(settling)
     assert len(reads) == 2
+
+
+def test_a_waiting_task_tells_its_age(root: Path, make_task: MakeTask) -> None:
+    """The age is the time since the last change, as of now and not of the last look."""
+    task = make_task(result=b"{")
+    time_ = _time_of(task, 10.0)
+    settling = Settling(Inbox(str(root), "outputs_*", _RESERVED, ask_lease=False), Policy(), time_.clock)
+    settling.see([NAME])
+    assert "malformed" == next(_waits(settling)).reason
+    time_.pass_(5.0)
+
+    (waiting,) = settling.waiting
+    assert pytest.approx(15.0) == waiting.age
+
+
+def test_the_oldest_come_first(root: Path, make_task: MakeTask) -> None:
+    """Of many pending tasks those are told of that have been still for longest."""
+    names = [f"outputs_{number}" for number in range(5)]
+    for name in names:
+        make_task(name, b"{")
+    time_ = _time_of(root / names[-1], 10.0)
+    settling = Settling(Inbox(str(root), "outputs_*", _RESERVED, ask_lease=False), Policy(), time_.clock)
+    settling.see(names)
+    list(_waits(settling))
+
+    assert names[:2] == [waiting.name for waiting in settling.oldest(2)]
+    assert {"malformed": 5} == settling.reasons()
+
+
+def test_looking_again_in_vain_changes_nothing(root: Path, make_task: MakeTask) -> None:
+    """The status is not written anew because a stuck task was looked at; it is when the task changed."""
+    task = make_task(result=b"{")
+    time_ = _time_of(task, 10.0)
+    settling = Settling(Inbox(str(root), "outputs_*", _RESERVED, ask_lease=False), Policy(), time_.clock)
+    settling.see([NAME])
+    list(_waits(settling))
+    before = settling.changes
+    time_.pass_(30.0)
+    list(_waits(settling))
+
+    assert before == settling.changes
+    (task / "result.json").write_bytes(b"{}{")
+    time_.pass_(30.0)
+    list(_waits(settling))
+    assert before < settling.changes
+
+
+def _waits(settling: Settling) -> Iterator[Waiting]:
+    return (outcome for outcome in settling.look() if isinstance(outcome, Waiting))

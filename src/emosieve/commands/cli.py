@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from emosieve import __version__
-from emosieve.commands import check, config, demo, reclassify, report, restore, sweep, watch
+from emosieve.commands import check, config, demo, explain, reclassify, report, restore, status, sweep, watch
 from emosieve.errors import SetupError
 
 app = typer.Typer(
@@ -38,6 +38,8 @@ def _main(
 
 app.command()(watch.watch)
 app.command()(sweep.sweep)
+app.command()(explain.explain)
+app.command()(status.status)
 app.command()(check.check)
 app.add_typer(config.app, name="config")
 app.command()(restore.restore)

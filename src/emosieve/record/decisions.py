@@ -217,6 +217,16 @@ class DecisionLog:
         finally:
             os.close(descriptor)
 
+    def about(self, task: str) -> list[Event]:
+        """All events of the tasks of this name, oldest first."""
+        return [event for event in self.read() if event.get("task") == task]
+
+    def lines_before(self, position: Position) -> Iterator[bytes]:
+        """The lines of the current file, newest first."""
+        del position
+        with open(open_plain(f"{self.root}/{LOG_NAME}", os.O_RDONLY), "rb") as file:
+            yield from reversed(file.readlines())
+
     def last_about(self, destination: str) -> Event | None:
         """The newest event that put something at this destination, by a search from the end."""
         text = orjson.dumps(destination)

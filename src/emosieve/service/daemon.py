@@ -16,7 +16,7 @@ from emosieve import __version__
 from emosieve.errors import EmosieveError, SetupError
 from emosieve.record.locking import IntakeLock
 from emosieve.service.flow import Flow, Trouble
-from emosieve.service.liveness import Liveness, Pending, State, Status, myself
+from emosieve.service.liveness import Liveness, Pending, State, Status, this_process
 from emosieve.service.logs import configure_logs
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
@@ -268,13 +268,11 @@ class Daemon:
 
     def _status(self) -> Status:
         flow, settings, trouble, totals = self._flow, self._settings, self._last_trouble(), self._totals()
-        host, pid = myself()
         state: State = "waiting" if flow is None else "blocked" if flow.is_blocked else "watching"
         return Status(
             version=__version__,
             root=os.path.realpath(self._given_root),
-            host=host,
-            pid=pid,
+            **asdict(this_process()),
             state=state,
             mode=self._wakeups.mode,
             mode_reason=self._wakeups.reason,

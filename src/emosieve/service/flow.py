@@ -79,10 +79,7 @@ class Flow:
         self.rules = settings.rule_set
         self.counts = Counts()
         is_local = file_system_of(root).is_local
-        filing = settings.filing
-        own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
-        reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
-        self.inbox = Inbox(root, settings.watch.task_glob, reserved, ask_lease=is_local)
+        self.inbox = inbox_of(root, settings, ask_lease=is_local)
         self.settling = Settling(self.inbox, policy_of(settings, trust_ctime=is_local), self.clock)
         self._told: set[str] = set()
         self._blocked_until = 0.0
@@ -116,7 +113,7 @@ class Flow:
         """
         listing = self.inbox.list()
         for name in listing.left_alone.keys() - self._told:
-            log.warning("task.left_alone", name=escape(name), reason=listing.left_alone[name])
+            log.warning("task.left_alone", name=escape(name), reason=str(listing.left_alone[name]))
         self._told = set(listing.left_alone)
         return self.settling.see(listing.tasks)
 
@@ -263,6 +260,14 @@ class Flow:
             log.info("watch.unblocked", path=self.root)
             self.trouble = Trouble(self._blocked_by, self.clock.wall())
         self._blocked_by, self._blocks = None, 0
+
+
+def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
+    """The inbox of a root: neither the destinations nor emosieve's own files are tasks, whatever the glob."""
+    filing = settings.filing
+    own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
+    reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
+    return Inbox(root, settings.watch.task_glob, reserved, ask_lease=ask_lease)
 
 
 def policy_of(settings: Settings, *, trust_ctime: bool) -> Policy:

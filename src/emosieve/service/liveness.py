@@ -50,6 +50,7 @@ class Status:
     """What a daemon says of itself. Times are wall seconds since the epoch.
 
     Attributes:
+        pid_namespace: what ``pid`` counts in; a reader in another container cannot ask for the process.
         state: watching; blocked, when nothing can be filed; waiting, for a root that is gone.
         mode: native or polling, with ``mode_reason`` in words.
         tells_writers: whether the kernel tells who writes a task's files; ``None`` before the first.
@@ -64,6 +65,7 @@ class Status:
     root: str
     host: str
     pid: int
+    pid_namespace: int | None
     state: State
     mode: str
     mode_reason: str
@@ -95,15 +97,21 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A status that was found, and the seconds since its daemon last gave a sign of life."""
+    """A status that was found.
+
+    Attributes:
+        age: seconds since its daemon last gave a sign of life.
+        is_killed: whether the process is known to be gone; a proper end removes the status.
+    """
 
     status: Status
     age: float
+    is_killed: bool = False
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether the daemon lives."""
-        return self.age < STALE_SECONDS
+    def is_alive(self) -> bool:
+        """Whether the daemon lives, as far as can be told."""
+        return self.age < STALE_SECONDS and not self.is_killed
 
 
 class Liveness:
@@ -168,13 +176,7 @@ class Liveness:
     def _write(self, status: Status) -> None:
         try:
             self._path = self._path or os.path.join(_own_place(), self._name)
-            aside = f"{self._path}.{os.getpid()}"
-            with suppress(FileNotFoundError):
-                os.unlink(aside)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            with open(os.open(aside, flags, 0o644), "wb") as file:
-                file.write(orjson.dumps({"schema": _SCHEMA, "status": status}))
-            os.rename(aside, self._path)
+            _replace(self._path, orjson.dumps({"schema": _SCHEMA, "status": status}))
         except OSError as error:
             if not self._told:
                 self._told = True
@@ -196,9 +198,52 @@ def read_heartbeat(root: str) -> Heartbeat | None:
     return min(found, key=lambda one: one.age, default=None)
 
 
-def myself() -> tuple[str, int]:
-    """Host name and process number, by which an operator finds a daemon."""
-    return socket.gethostname(), os.getpid()
+@dataclass(frozen=True, slots=True)
+class Process:
+    """By which an operator finds a daemon."""
+
+    host: str
+    pid: int
+    pid_namespace: int | None
+
+
+def this_process() -> Process:
+    """The process that asks."""
+    return Process(socket.gethostname(), os.getpid(), _pid_namespace())
+
+
+def _pid_namespace() -> int | None:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+def _is_gone(status: Status) -> bool:
+    """Whether the process is certainly gone: only one of the same machine and namespace can be asked for."""
+    here = this_process()
+    if (status.host, status.pid_namespace) != (here.host, here.pid_namespace):
+        return False
+    try:
+        os.kill(status.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _replace(path: str, data: bytes) -> None:
+    aside = f"{path}.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        with open(os.open(aside, flags, 0o644), "wb") as file:
+            file.write(data)
+        os.rename(aside, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise
 
 
 def _read(path: str, owners: set[int]) -> Heartbeat:
@@ -207,7 +252,8 @@ def _read(path: str, owners: set[int]) -> Heartbeat:
         # In a directory that is everybody's, anybody could write a status.
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_size > _SIZE_LIMIT:
             raise ValueError(path)
-        return Heartbeat(Status.from_dict(orjson.loads(file.read())), max(0.0, time.time() - status.st_mtime))
+        found = Status.from_dict(orjson.loads(file.read()))
+        return Heartbeat(found, max(0.0, time.time() - status.st_mtime), _is_gone(found))
 
 
 def _name_of(identity: Identity) -> str:

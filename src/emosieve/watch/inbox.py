@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 from emosieve.errors import BadResult
 from emosieve.judge.result import SIZE_LIMIT, Result, read_result
+from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import is_open_for_writing
 from emosieve.watch.lengths import HEAD_BYTES, declared_length
 
 RESULT_NAMES = ("result.json", "result_frame.json")
 """Names of the result file, the first one present wins."""
+
+UNPRINTABLE = Phrase("its name is not printable UTF-8", "名字不是可显示的 UTF-8 文本")
+SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
@@ -95,7 +99,7 @@ class Listing:
     """One listing of the root: task names in order, and names that are left alone, with the reason."""
 
     tasks: list[str]
-    left_alone: dict[str, str]
+    left_alone: dict[str, Message]
 
 
 class Inbox:
@@ -127,18 +131,18 @@ class Inbox:
             OSError: the root cannot be listed.
         """
         tasks: list[str] = []
-        left_alone: dict[str, str] = {}
+        left_alone: dict[str, Message] = {}
         with os.scandir(self.root) as entries:
             for entry in entries:
                 name = entry.name
                 if not self.matches(name) or name in self._reserved:
                     continue
                 if not name.isprintable():
-                    left_alone[name] = "its name is not printable UTF-8"
+                    left_alone[name] = UNPRINTABLE()
                 elif entry.is_dir(follow_symlinks=False):
                     tasks.append(name)
                 elif entry.is_symlink():
-                    left_alone[name] = "it is a symlink"
+                    left_alone[name] = SYMLINK()
         tasks.sort()
         return Listing(tasks, left_alone)
 

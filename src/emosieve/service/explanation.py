@@ -1,0 +1,318 @@
+"""Why a task stands where it stands: one task, looked at once, with all that the log knows of it. Writes nothing."""
+
+import fnmatch
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from emosieve.errors import BadResult, SetupError
+from emosieve.judge.ruleset import Action, Evidence, Observation, Outcome, RuleSet, Verdict, evaluate, judge
+from emosieve.record.checkpoint import Checkpoint, load_checkpoint
+from emosieve.record.decisions import Event
+from emosieve.record.evidence import evidence_of
+from emosieve.revision import root_of
+from emosieve.service.flow import Flow
+from emosieve.service.liveness import read_heartbeat
+from emosieve.settings import Settings
+from emosieve.text import Message, Phrase
+from emosieve.watch.inbox import Contents, Inbox, survey_directory
+from emosieve.watch.settle import Waiting
+from emosieve.watch.wholeness import Malformed, NoResult, Settled
+
+State = Literal["filed", "unlogged", "quarantined", "pending", "left_alone", "gone"]
+
+NO_ROOT: Final = Phrase(
+    "{path}: no parent holds decisions.jsonl; give the path of a task under a root, or a name with --set root=FOLDER",
+    "{path}：上级目录里没有 decisions.jsonl；请给出输出目录下某个任务的路径，或用 --set root=目录 加任务名",
+)
+NO_TASK: Final = Phrase(
+    "{path}: there is no such task, and the decision log knows none of that name; emosieve tail lists the last ones",
+    "{path}：没有这个任务，判定日志里也没有这个名字；可用 emosieve tail 查看最近的判定",
+)
+NO_MATCH: Final = Phrase("it does not match watch.task_glob = {glob}", "名字不符合 watch.task_glob = {glob}")
+_TOLD_BY_DAEMON: Final = frozenset({"not_moved", "blocked", "unreadable", "internal"})
+"""Reasons that only the daemon's own tries can know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule over one task: what it saw when the decision was taken, and what today's rules see.
+
+    Attributes:
+        then: ``None`` where nothing was decided yet. Its limit is ``None`` for a rule that passed under
+            other rules than today's: the log keeps the limits of findings alone.
+        action: of the rule when the decision was taken; ``None`` where that is not known.
+    """
+
+    rule: str
+    then: Observation | None
+    action: Action | None
+    today: Observation | None
+    today_action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is known of one task.
+
+    Attributes:
+        path: where it stands, absolute; where it stood last for one that is gone.
+        state: how it stands there.
+        verdict: of the folder that it stands in.
+        evidence: what the rules look at; ``None`` when there is no result that can be read.
+        rows: every rule, in the order of the report; empty without evidence.
+        decision: the last event by which rules decided; ``None`` before.
+        history: all events that led here, oldest first.
+        today: what today's rules say; ``None`` without evidence.
+        rules: today's.
+        changed: whether result.json is another one than was decided about.
+        waiting: for a pending task; its ``seconds`` are those until waiting ends, or ends for now.
+        reason: why a quarantined or left-alone task is so, or a decided one could not be moved.
+    """
+
+    root: str
+    task: str
+    path: str
+    state: State
+    rules: RuleSet
+    verdict: str | None = None
+    evidence: Evidence | None = None
+    rows: tuple[Row, ...] = ()
+    decision: Event | None = None
+    history: tuple[Event, ...] = ()
+    today: Verdict | None = None
+    changed: bool = False
+    waiting: Waiting | None = None
+    reason: str | Message | None = None
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person took the last word."""
+        return bool(self.history) and self.history[-1]["event"] == "restored"
+
+    @property
+    def differs(self) -> bool:
+        """Whether today's rules would put a filed task elsewhere."""
+        return (
+            self.state in {"filed", "unlogged"} and self.today is not None and self.today.name != self.verdict
+        )
+
+
+def explain(path: str, settings: Settings) -> Explanation:
+    """Look at one task and at the log.
+
+    Args:
+        path: of a task, or of a file in it; a bare name is looked up under the root.
+        settings: today's.
+
+    Raises:
+        SetupError: there is no such task, or no root to look it up in.
+        OSError: the log, or the task, cannot be read.
+    """
+    root = root_of(path) or _root_of_undecided(path, settings)
+    if root is None:
+        raise SetupError(str(NO_ROOT(path=path)))
+    return _Explainer(root, settings).explain(path)
+
+
+def _root_of_undecided(path: str, settings: Settings) -> str | None:
+    """The setting; else, where nothing was decided yet, the folder that a task stands in."""
+    if settings.root:
+        return os.path.realpath(os.path.expanduser(settings.root))
+    parent, name = os.path.split(os.path.abspath(path))
+    is_task = os.path.isdir(path) and fnmatch.fnmatchcase(name, settings.watch.task_glob)
+    return os.path.realpath(parent) if is_task else None
+
+
+class _Explainer:
+    def __init__(self, root: str, settings: Settings) -> None:
+        self.root = root
+        self.settings = settings
+        self.flow = Flow(root, settings, dry_run=True)
+        # One look cannot observe for how long a task is still; its change time is the best there is.
+        self.flow.settling.policy = replace(self.flow.settling.policy, trust_ctime=True)
+        self.folders = self.flow.intake.folders
+        self.log = self.flow.intake.log
+        self.rules = settings.rule_set
+
+    def explain(self, path: str) -> Explanation:
+        location = self._location(path)
+        if not os.path.lexists(self.folders.path(location)):
+            return self._of_moved(path, location)
+        return self._of_standing(location)
+
+    def _location(self, path: str) -> str:
+        """The location of the task that a path names: the path of a file in it will do as well."""
+        if "/" not in path and not os.path.lexists(path):
+            places = ["", *self.folders.by_verdict.values()]
+            found = [
+                place for place in places if os.path.lexists(self.folders.path(os.path.join(place, path)))
+            ]
+            return os.path.join(found[0] if found else "", path)
+        location = self.folders.location_of(os.path.abspath(path))
+        parent = os.path.dirname(location)
+        while parent and parent not in self.folders.by_verdict.values() and not os.path.isabs(parent):
+            location, parent = parent, os.path.dirname(parent)
+        return location
+
+    def _of_moved(self, path: str, location: str) -> Explanation:
+        """The WebUI's own log shows the old path of a task that was filed since."""
+        events = self.log.about(os.path.basename(location))
+        places = [str(event.get("to") or event.get("destination")) for event in events if _place(event)]
+        if not places:
+            raise SetupError(str(NO_TASK(path=path)))
+        standing = [place for place in places if os.path.lexists(self.folders.path(place))]
+        if standing:
+            return self._of_standing(standing[-1])
+        history = _lineage(events, places[-1])
+        return replace(self._of_event(places[-1], history), state="gone")
+
+    def _of_standing(self, location: str) -> Explanation:
+        verdict = self.folders.verdict_at(location)
+        if verdict is None:
+            return self._of_inbox(location)
+        last = self.log.last_about(location)
+        history = _lineage(self.log.about(str(last["task"])), location) if last else ()
+        if verdict == "quarantined":
+            reason = next((str(one["reason"]) for one in reversed(history) if one.get("reason")), None)
+            return self._bare(location, "quarantined", verdict=verdict, history=history, reason=reason)
+        contents = self._contents(location)
+        if not history:
+            return self._of_contents(self._bare(location, "unlogged", verdict=verdict), contents)
+        explanation = self._of_event(location, history)
+        decided_about = (explanation.decision or {}).get("result_digest")
+        changed = bool(contents and decided_about and contents.digest != decided_about)
+        return replace(explanation, changed=changed)
+
+    def _of_event(self, location: str, history: tuple[Event, ...]) -> Explanation:
+        """A decided task: its evidence is that of the log, which is what was decided about."""
+        verdict = self.folders.verdict_at(location)
+        bare = self._bare(location, "filed", verdict=verdict, history=history)
+        decision = next((event for event in reversed(history) if "findings" in event), None)
+        numbers = decision or history[-1]
+        if numbers.get("confidence") is None and not numbers.get("scores") and not numbers.get("findings"):
+            return bare
+        evidence = evidence_of(numbers)
+        rows = _rows(evidence, self.rules, decision)
+        today = judge(evidence, self.rules)
+        return replace(bare, evidence=evidence, rows=rows, decision=decision, today=today)
+
+    def _of_contents(self, bare: Explanation, contents: Contents | None) -> Explanation:
+        if contents is None or contents.result is None or isinstance(contents.result, BadResult):
+            return replace(bare, reason=str(contents.result) if contents and contents.result else None)
+        evidence = Evidence(contents.result)
+        rows = _rows(evidence, self.rules, None)
+        return replace(bare, evidence=evidence, rows=rows, today=judge(evidence, self.rules))
+
+    def _of_inbox(self, name: str) -> Explanation:
+        bare = self._bare(name, "pending")
+        listing = self.flow.inbox.list()
+        if name not in listing.tasks:
+            reason = listing.left_alone.get(name) or NO_MATCH(glob=self.settings.watch.task_glob)
+            return replace(bare, state="left_alone", reason=reason)
+        explanation = self._of_contents(bare, self._contents(name))
+        owed = (load_checkpoint(self.root) or Checkpoint()).owed.get(name)
+        history = _lineage(self.log.about(name), owed.destination) if owed else ()
+        waiting = self._told_by_daemon(name) or self._look(name)
+        return replace(
+            explanation,
+            waiting=waiting,
+            history=history,
+            decision=next((event for event in reversed(history) if "findings" in event), None),
+            reason=owed.cause if owed else None,
+        )
+
+    def _look(self, name: str) -> Waiting:
+        """One look at a pending task, with the seconds until waiting for it ends."""
+        settling = self.flow.settling
+        settling.see([name])
+        outcome = next(settling.look())
+        give_up = settling.policy.give_up_seconds
+        match outcome:
+            case Settled():
+                return Waiting(name, "settled", "is whole", 0.0)
+            case Malformed(reason=reason):
+                return Waiting(name, "malformed", reason, 0.0)
+            case NoResult():
+                return next(one for one in settling.waiting if one.name == name)
+            case Waiting(reason="quiet"):
+                return outcome
+            case Waiting():
+                return replace(outcome, seconds=max(0.0, give_up - outcome.age))
+            case _:
+                raise FileNotFoundError(2, "went away while it was looked at", self.folders.path(name))
+
+    def _told_by_daemon(self, name: str) -> Waiting | None:
+        heartbeat = read_heartbeat(self.root)
+        if heartbeat is None or not heartbeat.is_alive:
+            return None
+        now = self.flow.clock.wall()
+        return next(
+            (
+                Waiting(name, one.reason, one.message, 0.0, now - one.changed_at)
+                for one in heartbeat.status.oldest
+                if one.task == name and one.reason in _TOLD_BY_DAEMON
+            ),
+            None,
+        )
+
+    def _bare(self, location: str, state: State, **more: Any) -> Explanation:
+        history = more.get("history") or ()
+        task = str(history[-1]["task"]) if history else os.path.basename(location)
+        return Explanation(self.root, task, self.folders.path(location), state, self.rules, **more)
+
+    def _contents(self, location: str) -> Contents | None:
+        """What the task's files say now; ``None`` when they cannot be read."""
+        path = self.folders.path(location)
+        folder, name = os.path.split(path)
+        with suppress(OSError):
+            return Inbox(folder, "*", frozenset(), ask_lease=False).read(survey_directory(path, name))
+        return None
+
+
+def _place(event: Mapping[str, Any]) -> str | None:
+    """Where an event put its task; ``None`` for one that moves nothing."""
+    return event.get("to") or event.get("destination")
+
+
+def _lineage(events: Sequence[Event], location: str) -> tuple[Event, ...]:
+    """The events that led to a location, oldest first: a name may have been used for several tasks."""
+    chain: list[Event] = []
+    wanted = location
+    for event in reversed(events):
+        if _place(event) == wanted and event["event"] != "joined":
+            chain.append(event)
+            wanted = str(event.get("from") or event.get("task"))
+    return tuple(reversed(chain))
+
+
+def _rows(evidence: Evidence, rules: RuleSet, decision: Event | None) -> tuple[Row, ...]:
+    today = evaluate(evidence, rules.limits)
+    if decision is None:
+        return tuple(Row(one.rule, None, None, one, rules.actions[one.rule]) for one in today)
+    same = decision.get("rules_digest") == rules.digest
+    findings = {finding["rule"]: finding for finding in decision["findings"]}
+    rows = [_row(one, findings.pop(one.rule, None), rules, same=same) for one in today]
+    return (*rows, *(_foreign(finding) for finding in findings.values()))
+
+
+def _row(today: Observation, finding: Mapping[str, Any] | None, rules: RuleSet, *, same: bool) -> Row:
+    action = rules.actions[today.rule]
+    if finding is not None:
+        then = _observation(finding)
+        return Row(today.rule, then, finding["action"], today, action)
+    outcome: Outcome = "not_evaluated" if today.outcome == "not_evaluated" else "passed"
+    limit = today.limit if same else None
+    then = Observation(today.rule, "", today.observed, limit, outcome)
+    return Row(today.rule, then, action if same else None, today, action)
+
+
+def _foreign(finding: Mapping[str, Any]) -> Row:
+    """A rule that fired then, and that today's settings do not know."""
+    return Row(finding["rule"], _observation(finding), finding["action"], None, finding["action"])
+
+
+def _observation(finding: Mapping[str, Any]) -> Observation:
+    return Observation(finding["rule"], finding["message"], finding.get("observed"), finding.get("limit"))
