@@ -138,13 +138,13 @@ class DecisionLog:
         descriptor = open_plain(path, os.O_RDWR)
         try:
             _cut_torn_tail(descriptor)
-            last = _last_line(descriptor)
+            last = last_line(descriptor)
         finally:
             os.close(descriptor)
         os.rename(path, f"{self.root}/{self._rotated_name(last)}")
 
-    def _rotated_name(self, last_line: bytes) -> str:
-        stamp = stamp_after(parse_line(last_line) or {}, self.files()[:-1])
+    def _rotated_name(self, last: bytes) -> str:
+        stamp = stamp_after(parse_line(last) or {}, self.files()[:-1])
         return f"decisions-{stamp}.jsonl"
 
     def files(self) -> list[str]:
@@ -290,8 +290,7 @@ def sync_path(path: str) -> None:
 
 
 def _sync_data(descriptor: int) -> None:
-    sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
-    sync(descriptor)
+    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS has no fdatasync
 
 
 def _line(event: Mapping[str, Any]) -> bytes:
@@ -340,7 +339,8 @@ def _cut_torn_tail(descriptor: int) -> int:
     return whole
 
 
-def _last_line(descriptor: int) -> bytes:
+def last_line(descriptor: int) -> bytes:
+    """The last whole line of an open log, with its end; empty when there is none."""
     end = _whole_size(descriptor)
     start = end
     line = b""

@@ -7,7 +7,8 @@ import socket
 import stat
 import time
 from contextlib import suppress
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from typing import Final
 
 import orjson
 import structlog
@@ -116,12 +117,12 @@ class IntakeLock:
         try:
             self._descriptor, locked = take_lock(self._path)
         except BlockingIOError:
-            raise RootBusy(f"{self._root}: {_holder_words(self._path)}") from None
+            raise RootBusy(f"{self._root}: {_holder_words(self._root)}") from None
         if not locked:
             log.warning("intake.no_locks", path=self._path, hint="start no second emosieve on this root")
         # A full disk must not keep the daemon away.
         with suppress(OSError), open(open_plain(self._path, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-            file.write(orjson.dumps(_myself()))
+            file.write(orjson.dumps(asdict(myself())))
 
     def is_held(self) -> bool:
         """Whether the lock still guards the root: a lock file that was deleted guards nothing."""
@@ -141,19 +142,74 @@ class IntakeLock:
             os.close(descriptor)
 
 
-def _myself() -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who wrote itself into an intake lock; its record outlives it, so it may be long gone.
+
+    Attributes:
+        host: its name.
+        container: the host's name once more, in a container; else ``None``.
+        pid: as the holder itself sees it.
+    """
+
+    host: str
+    container: str | None
+    pid: int
+
+    def __str__(self) -> str:
+        who = f"host {escape(self.host)}, pid {self.pid}"
+        return f"{who}, container {escape(self.container)}" if self.container else who
+
+
+def myself() -> Holder:
+    """This process."""
     host = socket.gethostname()
-    contained = any(os.path.exists(sign) for sign in ("/.dockerenv", "/run/.containerenv"))
-    return {"host": host, "container": host if contained else None, "pid": os.getpid()}
+    return Holder(host, host if is_contained() else None, os.getpid())
 
 
-def _holder_words(path: str) -> str:
+def is_contained() -> bool:
+    """Whether this process runs in a container, by the files that Docker and Podman leave in one."""
+    return any(os.path.exists(sign) for sign in ("/.dockerenv", "/run/.containerenv"))
+
+
+def read_holder(root: str) -> Holder | None:
+    """Who last wrote itself into a root's intake lock; ``None`` when nobody did, or it cannot be read."""
     try:
-        with open(open_plain(path, os.O_RDONLY), "rb") as file:
+        with open(open_plain(f"{root}/{INTAKE_LOCK}", os.O_RDONLY), "rb") as file:
             document = orjson.loads(file.read(4096))
-        who = f"host {escape(str(document['host']))}, pid {int(document['pid'])}"
-        if document["container"]:
-            who += f", container {escape(str(document['container']))}"
+        container = document["container"]
+        return Holder(str(document["host"]), str(container) if container else None, int(document["pid"]))
     except (OSError, KeyError, TypeError, ValueError):
-        who = "its name is not written yet"
+        return None
+
+
+def holding_pid(root: str, likely: int | None) -> int | None:
+    """The process that holds a root's intake lock now; the lock itself is left alone.
+
+    The kernel's table of locks shows only this container's processes, and on some file
+    systems another device than stat does.
+
+    Args:
+        root: the root.
+        likely: the pid that the lock's record names, which then counts whatever the device.
+    """
+    try:
+        status = os.lstat(f"{root}/{INTAKE_LOCK}")
+        with open("/proc/locks", encoding="utf-8") as table:
+            locks = [line.split() for line in table]
+    except OSError:
+        return None
+    device = (os.major(status.st_dev), os.minor(status.st_dev))
+    for _, kind, *_, pid, place, _, _ in locks:
+        if kind != "FLOCK":
+            continue  # "->" stands there for one that only waits
+        major, minor, inode = place.split(":")
+        same_device = (int(major, 16), int(minor, 16)) == device
+        if int(inode) == status.st_ino and (same_device or int(pid) == likely):
+            return int(pid)
+    return None
+
+
+def _holder_words(root: str) -> str:
+    who = read_holder(root) or "its name is not written yet"
     return f"another emosieve is at work on this root ({who}); stop it first"
