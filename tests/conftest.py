@@ -1,7 +1,8 @@
 """What tests of several rooms share: roots, tasks, clocks that move when told."""
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,35 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "outputs"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def shared_root(root: Path) -> Path:
+    """A root that everybody may write, below folders that everybody may enter."""
+    for folder in (root, *root.parents):
+        if folder.stat().st_mode & 0o001 == 0:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    root.chmod(0o777)
+    return root
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[..., None]]:
+    """Mounts something for one test, by the arguments of ``mount``; the last of them is where."""
+    points: list[str] = []
+
+    def mount(*arguments: str | Path) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("mounting needs root")
+        ended = subprocess.run(["mount", *map(str, arguments)], check=False, capture_output=True, text=True)
+        if ended.returncode:
+            pytest.skip(f"cannot be mounted here: {ended.stderr}")
+        if "remount" not in str(arguments):
+            points.append(str(arguments[-1]))
+
+    yield mount
+    for point in reversed(points):
+        subprocess.run(["umount", "-l", point], check=True)
 
 
 MakeTask = Callable[..., Path]

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import pytest
+
 EMOSIEVE = [sys.executable, "-m", "emosieve"]
 PATIENCE = 30.0
 """Seconds after which a process that says nothing is taken for hung; never a thing a test measures."""
@@ -25,6 +27,38 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
         timeout=300,
         check=False,
         env={**os.environ, "COLUMNS": "80", "EMOSIEVE_LANGUAGE": "en", **environment},
+    )
+
+
+_AS_ANOTHER = """
+import ctypes, os, sys
+sys.path[:] = eval(sys.argv.pop(1))
+import orjson, rich.cells
+import emosieve.commands.cli as cli, emosieve.commands.check, emosieve.service.preflight
+uid = int(sys.argv.pop(1))
+os.setgroups([]), os.setgid(uid), os.setuid(uid)
+exec(sys.argv.pop(1))
+sys.exit(cli.run())
+"""
+
+
+def run_as(uid: int, *arguments: str | Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one command under another uid, from an interpreter that has read the program while it still might.
+
+    Args:
+        uid: who runs it.
+        arguments: the command line.
+        before: Python that is run first, as this uid.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("changing the uid needs root")
+    return subprocess.run(
+        [sys.executable, "-c", _AS_ANOTHER, repr(sys.path), str(uid), before, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin", "EMOSIEVE_LANGUAGE": "en"},
     )
 
 

@@ -20,10 +20,23 @@ from emosieve.copying import copy_file, copy_task, is_finished_copy, is_finished
 from emosieve.errors import SetupError
 from emosieve.record.decisions import sync_path
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
+from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Survey, survey_directory
 
 REMOVING: Final = f"{STATE_DIRECTORY}/removing"
 _NAME_BYTES: Final = 255
+_INSIDE = Phrase(
+    "{folder}: lies inside the root; write a single name such as '{name}' in [filing]",
+    "{folder}：位于输出目录之内；请在 [filing] 中只写一个名字，例如 '{name}'",
+)
+_SYMLINK = Phrase(
+    "{path}: is a symlink to {target}; write {target} in [filing], or make it a directory",
+    "{path}：是指向 {target} 的符号链接；请在 [filing] 中直接写 {target}，或改成真正的目录",
+)
+_NO_DIRECTORY = Phrase(
+    "{path}: is not a directory; move it away, or choose another name in [filing]",
+    "{path}：不是目录；请将它移走，或在 [filing] 中另选名字",
+)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -85,7 +98,7 @@ class Folders:
         for folder in self.by_verdict.values():
             problem = inside_problem(self.root, folder)
             if problem:
-                raise SetupError(problem)
+                raise SetupError(str(problem))
             self._make(folder)
             status = os.stat(self.path(folder))
             twin = places.setdefault((status.st_dev, status.st_ino), folder)
@@ -109,30 +122,29 @@ class Folders:
             raise SetupError(f"{path}: cannot be made: {error.strerror}; make it, or allow it") from None
         problem = folder_problem(path)
         if problem:
-            raise SetupError(problem)
+            raise SetupError(str(problem))
 
 
-def inside_problem(root: str, folder: str) -> str | None:
+def inside_problem(root: str, folder: str) -> Message | None:
     """Why an absolute destination will not do for this root: it must lie elsewhere."""
     if not os.path.isabs(folder):
         return None
     real = os.path.join(os.path.realpath(os.path.dirname(folder)), os.path.basename(folder))
     if os.path.commonpath([root, real]) != root:
         return None
-    return f"{folder}: lies inside the root; write a single name such as {os.path.basename(folder)!r} in [filing]"
+    return _INSIDE(folder=folder, name=os.path.basename(folder))
 
 
-def folder_problem(path: str) -> str | None:
+def folder_problem(path: str) -> Message | None:
     """Why a path will not do as a destination folder; ``None`` when it will, or does not exist yet."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISLNK(mode):
-        target = os.path.realpath(path)
-        return f"{path}: is a symlink to {target}; write {target} in [filing], or make it a directory"
+        return _SYMLINK(path=path, target=os.path.realpath(path))
     if not stat.S_ISDIR(mode):
-        return f"{path}: is not a directory; move it away, or choose another name in [filing]"
+        return _NO_DIRECTORY(path=path)
     return None
 
 

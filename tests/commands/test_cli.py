@@ -110,39 +110,6 @@ class TestConfig:
         assert schema["additionalProperties"] is False
 
 
-class TestCheck:
-    """``check``."""
-
-    def test_a_good_root(self, root: Path, make_task: MakeTask) -> None:
-        """Status 0, one line each, and no colour where nobody looks."""
-        make_task()
-        ended = run("check", root, "--set", "language=en")
-
-        assert 0 == ended.returncode
-        assert "ok       settings: valid; from command line\n" in ended.stdout
-        assert f"ok       root: {root}: 1 outputs_* standing\n" in ended.stdout
-        assert "\x1b" not in ended.stdout
-
-    def test_a_root_one_level_off(self, root: Path, make_task: MakeTask) -> None:
-        """A warning with the better root, and status 0."""
-        make_task()
-        ended = run("check", root.parent)
-
-        assert 0 == ended.returncode
-        assert (
-            f"warning  root: no outputs_* here, but 1 in {root}\n         → give {root} as the root\n"
-            in ended.stdout
-        )
-
-    def test_an_error(self, root: Path) -> None:
-        """Any error has status 2."""
-        assert 2 == run("check", root / "nowhere").returncode
-
-    def test_the_settings_alone_are_defaults(self, root: Path) -> None:
-        """A root from the environment is named as such."""
-        assert "valid; from environment\n" in run("check", EMOSIEVE_ROOT=str(root)).stdout
-
-
 class TestRestore:
     """``restore``."""
 

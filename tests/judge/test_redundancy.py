@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emosieve.judge.labels import CLASSES
@@ -54,6 +54,7 @@ def normalised(draw: st.DrawFn) -> list[int]:
 @given(all_limits, normalised())
 @example(Limits(0.525, 0.05, 0.0), spread(524_999_999, 475_000_001))
 @example(Limits(0.6, 0.05, 0.3), spread(111_111_112, 111_111_111))
+@settings(deadline=None)
 def test_no_result_contradicts_it(limits: Limits, units: list[int]) -> None:
     """Whatever the limits and the scores, a rule that is called redundant never rejects by itself."""
     fired = firing(units, limits)
@@ -90,6 +91,7 @@ def is_at_a_border(limits: Limits) -> bool:
 @example(Limits(0.525 - 3e-9, 0.05, 0.0))
 @example(Limits(0.0, 0.05, (1 + 0.4) / 9 + 3e-9))
 @example(Limits(0.0, 0.0, 0.111111115))
+@settings(deadline=None)
 def test_whatever_is_not_redundant_decides_alone_somewhere(limits: Limits) -> None:
     """Beyond the borders there is a result that the rule alone rejects, so the closed form leaves none out."""
     if is_at_a_border(limits):

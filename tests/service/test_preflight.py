@@ -2,21 +2,21 @@
 
 import errno
 import os
-import subprocess
-import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import MakeTask
-from emosieve.service import preflight
 from emosieve.service.preflight import Line, examine, worst
+from emosieve.service.preflight import site as site_module
+from emosieve.service.preflight.site import Site, visit
+from emosieve.service.preflight.tasks import about_required, about_writers, is_movable
+from emosieve.service.preflight.watching import about_events, about_inotify
 from emosieve.settings import Settings
 from emosieve.watch import wakeups
-from emosieve.watch.filesystem import FileSystem
-
-NOBODY = 65534
 
 
 def lines_of(root: Path, **settings: Any) -> dict[str, Line]:
@@ -34,7 +34,7 @@ def test_a_good_root_is_all_ok(root: Path, make_task: MakeTask) -> None:
     lines = examine(str(root), Settings())
 
     assert {"ok"} == {line.level for line in lines}
-    assert "1 outputs_* standing" in lines[0].message
+    assert "1 outputs_* standing" in str(lines[0].message)
     assert ["outputs_20240104_223000"] == os.listdir(root)
 
 
@@ -42,8 +42,8 @@ def test_a_missing_root_is_an_error(root: Path) -> None:
     """A path that does not exist, or is a file, is named."""
     (root / "file").touch()
 
-    assert "does not exist" in lines_of(root / "nowhere")["root"].message
-    assert "is not a directory" in lines_of(root / "file")["root"].message
+    assert "does not exist" in str(lines_of(root / "nowhere")["root"].message)
+    assert "is not a directory" in str(lines_of(root / "file")["root"].message)
     assert "error" == worst(examine(str(root / "nowhere"), Settings()))
 
 
@@ -53,8 +53,8 @@ def test_a_root_one_level_too_high_is_a_warning(root: Path, make_task: MakeTask)
     (root.parent / "broken").symlink_to("nowhere")
     line = lines_of(root.parent)["root"]
 
-    assert ("warning", f"no outputs_* here, but 1 in {root}") == (line.level, line.message)
-    assert f"give {root} as the root" == line.hint
+    assert ("warning", f"no outputs_* here, but 1 in {root}") == (line.level, str(line.message))
+    assert f"give {root} as the root" == str(line.hint)
 
 
 def test_a_folder_that_cannot_be_looked_into_is_passed_over(
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_looked_into_is_passed_over(
 
     monkeypatch.setattr(os, "scandir", deny)
 
-    assert f"{root}: no outputs_* yet" == lines_of(root)["root"].message
+    assert f"{root}: no outputs_* yet" == str(lines_of(root)["root"].message)
 
 
 def test_a_root_one_level_too_low_is_an_error(make_task: MakeTask) -> None:
@@ -79,7 +79,7 @@ def test_a_root_one_level_too_low_is_an_error(make_task: MakeTask) -> None:
     task = make_task()
     line = lines_of(task)["root"]
 
-    assert ("error", f"give its parent, {task.parent}") == (line.level, line.hint)
+    assert ("error", f"give its parent, {task.parent}") == (line.level, str(line.hint))
 
 
 def test_a_root_that_cannot_be_listed_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_root_that_cannot_be_listed_is_an_error(root: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "scandir", deny)
     (line,) = examine(str(root), Settings())
 
-    assert ("error", True) == (line.level, "cannot be listed" in line.message)
+    assert ("error", True) == (line.level, "cannot be listed" in str(line.message))
 
 
 def test_a_symlinked_folder_is_an_error_that_names_its_target(root: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_symlinked_folder_is_an_error_that_names_its_target(root: Path, tmp_pa
     line = lines_of(root)["filing.normal"]
 
     assert "error" == line.level
-    assert f"is a symlink to {tmp_path}; write {tmp_path} in [filing]" in line.message
+    assert f"is a symlink to {tmp_path}; write {tmp_path} in [filing]" in str(line.message)
 
 
 @pytest.mark.parametrize("below", ["", "/normal", "/a/b"])
@@ -109,30 +109,34 @@ def test_an_absolute_folder_inside_the_root_is_an_error(root: Path, below: str) 
     line = lines_of(root, filing={"normal": f"{root}{below}"})["filing.normal"]
 
     assert "error" == line.level
-    assert "lies inside the root; write a single name such as" in line.message
+    assert "lies inside the root; write a single name such as" in str(line.message)
 
 
 def test_a_folder_whose_parent_is_missing_is_an_error(root: Path, tmp_path: Path) -> None:
     """A destination elsewhere needs its parent."""
     line = lines_of(root, filing={"normal": str(tmp_path / "no" / "good")})["filing.normal"]
 
-    assert ("error", f"{tmp_path / 'no'} does not exist") == (line.level, line.message)
+    assert ("error", f"{tmp_path / 'no'} does not exist") == (line.level, str(line.message))
 
 
-def test_a_folder_on_another_file_system_is_a_warning(root: Path) -> None:
-    """Copying instead of renaming is possible, and said."""
-    if os.stat("/dev/shm").st_dev == root.stat().st_dev:  # noqa: S108 - a file system of its own
-        pytest.skip("no second file system at /dev/shm")
-    line = lines_of(root, filing={"normal": "/dev/shm/emosieve-none"})["filing.normal"]  # noqa: S108
+def test_two_folders_that_are_one_are_an_error(root: Path, tmp_path: Path) -> None:
+    """Two ways to write one folder would mix verdicts; both are named."""
+    (root / "normal").mkdir()
+    (tmp_path / "way").symlink_to(tmp_path)
+    (tmp_path / "kept").mkdir()
+    folders = {"low_quality": f"{tmp_path}/kept", "quarantine": f"{tmp_path}/way/kept"}
+    line = lines_of(root, filing=folders)["filing.quarantine"]
 
-    assert "warning" == line.level
-    assert "another file system" in line.message
+    assert "error" == line.level
+    assert f"{tmp_path}/way/kept and {tmp_path}/kept are one folder" == str(line.message)
 
 
 @pytest.mark.parametrize("mode", ["polling", "native"])
 def test_the_mode_is_said(root: Path, mode: str) -> None:
     """Whether events or listings tell of new tasks, and why."""
-    assert lines_of(root, watch={"mode": mode})["events"].message.startswith(f"{mode}: watch.mode is {mode}")
+    events = lines_of(root, watch={"mode": mode})["events"]
+
+    assert f"{mode}: watch.mode is {mode}" == str(events.message)
 
 
 def test_a_reached_limit_is_a_warning_with_its_value(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,14 +149,34 @@ def test_a_reached_limit_is_a_warning_with_its_value(root: Path, monkeypatch: py
     line = lines_of(root)["events"]
 
     assert "warning" == line.level
-    assert "fs.inotify.max_user_instances = " in line.message
+    assert "fs.inotify.max_user_instances = " in str(line.message)
 
 
-def test_a_file_system_that_hides_writers_is_a_warning(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On NFS and the like the quiet time alone decides, and that is said."""
-    monkeypatch.setattr(preflight, "file_system_of", lambda _path: FileSystem("nfs4", "/"))
+def test_a_file_system_that_hides_writers_is_a_warning() -> None:
+    """Where writers need not be on this machine the quiet time alone decides, and that is said."""
+    line = about_writers(Site("/proc", Settings(), []))
 
-    assert "nfs4 does not tell who writes" in lines_of(root)["writers"].message
+    assert ("warning", "proc does not tell who writes; the quiet time alone tells that nobody writes") == (
+        line.level,
+        str(line.message),
+    )
+
+
+@pytest.mark.parametrize(("mode", "level"), [("auto", "ok"), ("polling", "ok"), ("native", "warning")])
+def test_native_events_where_there_may_be_none_are_a_warning(mode: str, level: str) -> None:
+    """Left to itself emosieve polls such a file system; whoever insists on events is told what that means."""
+    settings = Settings(watch={"mode": mode})
+    line = about_events(Site("/proc", settings, []))
+
+    assert level == line.level
+    assert "proc may be written without an event" in str(line.message) or mode == "polling"
+
+
+def test_without_events_inotify_is_not_asked(root: Path) -> None:
+    """Where emosieve polls nobody need count."""
+    settings = Settings(watch={"mode": "polling"})
+
+    assert [] == list(about_inotify(visit(str(root), settings)))
 
 
 @pytest.mark.parametrize(("error", "level"), [(errno.EOPNOTSUPP, "warning"), (errno.EWOULDBLOCK, "ok")])
@@ -167,77 +191,6 @@ def test_locks_are_tried(root: Path, monkeypatch: pytest.MonkeyPatch, error: int
     assert level == lines_of(root)["locks"].level
 
 
-def check_as(uid: int, root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the real check under another uid, from an interpreter that may read the program."""
-    if os.geteuid() != 0:
-        pytest.skip("changing the uid needs root")
-    script = (
-        "import sys; sys.path[:] = eval(sys.argv.pop(1))\n"
-        "import emosieve.commands.cli as cli, emosieve.commands.check, emosieve.service.preflight\n"
-        "import os; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv.pop(1)))\n"
-        "sys.exit(cli.run())"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", script, repr(sys.path), str(uid), "check", str(root)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin"},
-    )
-
-
-class TestPermissions:
-    """Asked of each standing task itself: a probe directory of one's own proves nothing."""
-
-    @pytest.fixture
-    def shared_root(self, root: Path) -> Path:
-        """A root that everybody may write, below folders that everybody may enter."""
-        for folder in (root, *root.parents):
-            if folder.stat().st_mode & 0o001 == 0:
-                folder.chmod(folder.stat().st_mode | 0o055)
-        root.chmod(0o777)
-        return root
-
-    def test_tasks_of_another_owner_cannot_be_moved(self, shared_root: Path, make_task: MakeTask) -> None:
-        """Root-owned tasks of mode 755 in a root of mode 777 are an error for nobody, who could make a folder."""
-        make_task()
-        ended = check_as(NOBODY, shared_root)
-
-        assert 2 == ended.returncode, ended.stderr
-        assert "1 of 1 standing tasks cannot be moved (no write permission on them)" in ended.stdout
-        assert "run emosieve as their owner, uid 0" in ended.stdout
-        assert "the files are another user's; the quiet time alone tells" in ended.stdout
-
-    def test_some_of_them_are_a_warning(self, shared_root: Path, make_task: MakeTask) -> None:
-        """When only some tasks are another's, the rest can go on."""
-        make_task("outputs_1")
-        make_task("outputs_2").chmod(0o777)
-        ended = check_as(NOBODY, shared_root)
-
-        assert 0 == ended.returncode, ended.stderr
-        assert "1 of 2 standing tasks cannot be moved" in ended.stdout
-
-    def test_a_sticky_root_keeps_tasks_of_others(self, shared_root: Path, make_task: MakeTask) -> None:
-        """In a sticky root even a task of mode 777 is its owner's alone."""
-        make_task().chmod(0o777)
-        shared_root.chmod(0o1777)
-        ended = check_as(NOBODY, shared_root)
-
-        assert 2 == ended.returncode, ended.stderr
-        assert "the root is sticky and they are another user's" in ended.stdout
-
-    def test_a_root_that_may_not_be_written_is_an_error(self, shared_root: Path) -> None:
-        """Without write permission on root and folders nothing can be filed."""
-        (shared_root / "normal").mkdir()
-        shared_root.chmod(0o755)
-        ended = check_as(NOBODY, shared_root)
-
-        assert 2 == ended.returncode, ended.stderr
-        assert f"permission: {shared_root} may not be written by uid {NOBODY}" in ended.stdout
-        assert "filing." not in ended.stdout
-
-
 def test_off_linux_only_root_may_ignore_a_sticky_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without /proc the uid decides."""
 
@@ -246,13 +199,13 @@ def test_off_linux_only_root_may_ignore_a_sticky_bit(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("builtins.open", missing)
 
-    assert (os.geteuid() == 0) == preflight._has_fowner()
+    assert (os.geteuid() == 0) == site_module.has_fowner()
 
 
 def test_a_task_that_goes_meanwhile_is_not_stuck(root: Path) -> None:
     """A task deleted during the check is no problem."""
-    assert preflight._is_movable(str(root / "gone"), sticky=False)
-    assert preflight._is_movable(str(root / "gone"), sticky=True)
+    assert is_movable(str(root / "gone"), sticky=False)
+    assert is_movable(str(root / "gone"), sticky=True)
 
 
 def test_a_task_without_files_says_nothing_of_writers(root: Path, make_task: MakeTask) -> None:
@@ -261,4 +214,151 @@ def test_a_task_without_files_says_nothing_of_writers(root: Path, make_task: Mak
     make_task()
 
     assert "ok" == lines_of(root)["writers"].level
-    assert "ok" == preflight._lease(str(root), ["outputs_none"]).level
+    site = visit(str(root), Settings())
+    assert "ok" == about_writers(replace(site, tasks=["outputs_none"])).level
+
+
+@pytest.mark.parametrize(
+    "name", [".emosieve", "decisions.jsonl", ".emosieve/log.lock", ".emosieve/intake.lock"]
+)
+@pytest.mark.parametrize("kind", ["symlink", "FIFO"])
+def test_nothing_else_may_stand_where_emosieve_writes(root: Path, name: str, kind: str) -> None:
+    """A symlink or FIFO under one of emosieve's own names is an error that says where, and nothing hangs."""
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    if kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    line = lines_of(root)["files"]
+
+    assert ("error", "move it away; emosieve makes its own") == (line.level, str(line.hint))
+    assert str(path) in str(line.message)
+
+
+def test_a_strange_report_is_a_warning(root: Path) -> None:
+    """The report alone may fail, and what stands in its place is only renamed."""
+    os.mkfifo(root / "quality_report.txt")
+    line = lines_of(root)["files"]
+
+    assert ("warning", "nothing is lost: it will be renamed quality_report-before-emosieve.txt") == (
+        line.level,
+        str(line.hint),
+    )
+
+
+def test_a_destination_as_the_root_is_an_error(root: Path) -> None:
+    """What was filed must not be filed once more."""
+    (root / "decisions.jsonl").touch()
+    (root / "normal" / "outputs_1").mkdir(parents=True)
+    line = lines_of(root / "normal")["root"]
+
+    assert ("error", f"give its parent, {root}") == (line.level, str(line.hint))
+
+
+def test_a_root_whose_tasks_are_all_filed_is_found_one_level_below(root: Path) -> None:
+    """A decision log says where the root is when no task stands there."""
+    (root / "decisions.jsonl").touch()
+    line = lines_of(root.parent)["root"]
+
+    assert ("warning", f"give {root} as the root") == (line.level, str(line.hint))
+
+
+def test_the_whole_file_system_is_no_root() -> None:
+    """/ is refused, and nothing more need be said of it to know."""
+    line = next(line for line in examine("/", Settings()) if line.subject == "root")
+
+    assert ("error", "/ is the whole file system, and no outputs_* stands in it") == (
+        line.level,
+        str(line.message),
+    )
+
+
+def test_a_home_directory_is_a_warning(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home without tasks is hardly meant; one with tasks is."""
+    monkeypatch.setenv("HOME", str(root))
+    assert "warning" == lines_of(root)["root"].level
+    make_task()
+    assert "ok" == lines_of(root)["root"].level
+
+
+def test_a_destination_named_like_a_task_is_none(root: Path) -> None:
+    """Tasks are counted without the folders that they go to."""
+    (root / "outputs_good").mkdir()
+
+    assert "no outputs_* yet" in str(lines_of(root, filing={"normal": "outputs_good"})["root"].message)
+
+
+def test_filed_tasks_are_never_listed(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much was filed, a start lists the root and its tasks alone."""
+    make_task()
+    listed = []
+    scandir = os.scandir
+
+    def record(path: Any) -> Any:
+        listed.append(str(path))
+        return scandir(path)
+
+    for folder in ("normal", "low_quality", "quarantine"):
+        (root / folder / "outputs_1").mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", record)
+    examine(str(root), Settings())
+
+    assert {str(root), f"{root}/outputs_20240104_223000"} == set(listed)
+
+
+class TestRequired:
+    """``settle.require`` names files that come."""
+
+    NAMES = ("result.json", "embedding.npy")
+
+    def lines(self, root: Path, later: float = 3600) -> list[Line]:
+        """What is said of these names an hour later."""
+        site = visit(str(root), Settings(settle={"require": self.NAMES}))
+        return list(about_required(site, time.time() + later))
+
+    def test_a_file_that_never_comes_is_a_warning(self, root: Path, make_task: MakeTask) -> None:
+        """When no task has it, each would wait until it is given up; the setting is named."""
+        make_task("outputs_1")
+        make_task("outputs_2")
+        (line,) = self.lines(root)
+
+        assert ("warning", "settle.require") == (line.level, line.subject)
+        assert str(line.message).startswith("none of the 2 newest tasks has embedding.npy")
+        assert "600 s" in str(line.message)
+
+    def test_a_file_that_one_task_has_comes(self, root: Path, make_task: MakeTask) -> None:
+        """One of them is enough; result_frame.json is a result."""
+        make_task("outputs_1")
+        task = make_task("outputs_2", files={"embedding.npy": b""})
+        (task / "result.json").rename(task / "result_frame.json")
+        (root / "outputs_1" / "result.json").unlink()
+
+        assert [] == self.lines(root)
+
+    def test_tasks_at_work_say_nothing(self, root: Path, make_task: MakeTask) -> None:
+        """What was written within a minute may still get its files; no tasks need none."""
+        assert [] == self.lines(root)
+        make_task()
+        assert [] == self.lines(root, later=0)
+
+    def test_tasks_without_any_result_are_a_warning(self, root: Path) -> None:
+        """Directories that only look like tasks are noticed."""
+        (root / "outputs_1").mkdir()
+        lines = self.lines(root)
+
+        assert "none of the 1 newest tasks has a result" == str(lines[0].message)
+        assert 2 == len(lines)
+
+    def test_only_the_newest_are_asked(self, root: Path, make_task: MakeTask) -> None:
+        """A file that the WebUI no longer writes is missed, although an old task has it."""
+        make_task("outputs_0", files={"embedding.npy": b""})
+        for number in range(1, 101):
+            (root / f"outputs_{number:03}").mkdir()
+        (root / "outputs_001" / "result.json").touch()
+
+        assert ["settle.require"] == [line.subject for line in self.lines(root)]

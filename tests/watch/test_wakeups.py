@@ -14,6 +14,7 @@ import pytest
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import inotify_c
 
+from emosieve.text import Message, Phrase
 from emosieve.watch import wakeups as module
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.wakeups import (
@@ -138,7 +139,7 @@ def test_what_brings_no_task_does_not_wake(
 def test_an_armed_watch_is_alive(wakeups: Wakeups, root: Path) -> None:
     """Native mode is told as such, with its reason, and its threads live."""
     wakeups.arm(str(root), "native")
-    assert (wakeups.mode, wakeups.reason) == ("native", "watch.mode is native")
+    assert (wakeups.mode, str(wakeups.reason)) == ("native", "watch.mode is native")
     assert wakeups.is_alive()
 
 
@@ -178,8 +179,8 @@ def test_disarmed_there_is_no_watch(wakeups: Wakeups, root: Path) -> None:
 def test_giving_events_up_is_told(wakeups: Wakeups, root: Path) -> None:
     """After poll the mode is polling for the given reason, nothing is watched, and that counts as alive."""
     wakeups.arm(str(root), "native")
-    wakeups.poll("events are not to be had")
-    assert (wakeups.mode, wakeups.reason) == ("polling", "events are not to be had")
+    wakeups.poll(Phrase("events are not to be had", "没有事件")())
+    assert (wakeups.mode, str(wakeups.reason)) == ("polling", "events are not to be had")
     assert wakeups._observer is None
     assert wakeups.is_alive()
 
@@ -245,16 +246,16 @@ def test_an_inotify_limit_is_named_and_polling_goes_on(
     wakeups.arm(str(root), "native")
     assert wakeups.mode == "polling"
     value = Path(f"/proc/sys/fs/inotify/{key}").read_text(encoding="ascii").strip()
-    assert wakeups.reason == f"the limit fs.inotify.{key} = {value} is reached; raise it with sysctl"
+    assert str(wakeups.reason) == f"the limit fs.inotify.{key} = {value} is reached; raise it with sysctl"
     assert wakeups.is_alive()
 
 
 def test_any_other_refusal_is_told_in_the_kernels_words() -> None:
     """An error that is no limit of inotify keeps its own text, if it has one."""
-    assert limit_words(OSError(errno.EACCES, "Permission denied")) == (
+    assert str(limit_words(OSError(errno.EACCES, "Permission denied"))) == (
         "the kernel refused a watch: Permission denied"
     )
-    assert limit_words(OSError("no number")) == "the kernel refused a watch: no number"
+    assert str(limit_words(OSError("no number"))) == "the kernel refused a watch: no number"
 
 
 def test_a_watch_that_cannot_start_gives_everything_back(
@@ -265,7 +266,7 @@ def test_a_watch_that_cannot_start_gives_everything_back(
     for _ in range(3):
         wakeups.arm(str(root / "missing"), "native")
         assert wakeups.mode == "polling"
-        assert wakeups.reason == "the kernel refused a watch: No such file or directory"
+        assert str(wakeups.reason) == "the kernel refused a watch: No such file or directory"
     for thread in set(threading.enumerate()) - threads:
         thread.join(PATIENCE)
     assert set(threading.enumerate()) == threads
@@ -292,6 +293,11 @@ def test_limits_are_numbers_where_there_are_any() -> None:
 # The mode.
 
 
+def said(chosen: tuple[str, Message]) -> tuple[str, str]:
+    """The mode with its reason in English."""
+    return chosen[0], str(chosen[1])
+
+
 @pytest.mark.parametrize(
     ("kind", "mode", "reason"),
     [
@@ -310,13 +316,13 @@ def test_auto_chooses_by_the_file_system_of_the_root(
     table = tmp_path / "mountinfo"
     table.write_text(f"22 1 8:1 / {tmp_path} rw,relatime shared:1 - {kind} source rw\n", encoding="utf-8")
     monkeypatch.setattr(module, "file_system_of", lambda path: file_system_of(path, str(table)))
-    assert choose_mode(str(tmp_path), "auto") == (mode, reason)
+    assert said(choose_mode(str(tmp_path), "auto")) == (mode, reason)
 
 
 @pytest.mark.parametrize("wanted", ["native", "polling"])
 def test_a_mode_that_is_set_is_obeyed(wanted: str) -> None:
     """Whatever the file system is, the setting wins."""
-    assert choose_mode("/proc", wanted) == (wanted, f"watch.mode is {wanted}")
+    assert said(choose_mode("/proc", wanted)) == (wanted, f"watch.mode is {wanted}")
 
 
 def test_off_linux_auto_is_polling(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +330,7 @@ def test_off_linux_auto_is_polling(root: Path, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patch:
         patch.setattr("sys.platform", "darwin")
         chosen = choose_mode(str(root), "auto")
-    assert chosen == ("polling", "events are not used on darwin")
+    assert said(chosen) == ("polling", "events are not used on darwin")
 
 
 # The root's identity.

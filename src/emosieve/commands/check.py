@@ -1,33 +1,136 @@
 """``emosieve check``: whether it can work here."""
 
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import typer
 
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root
+from emosieve.commands.output import Json, columns, echo_json, styled, wrapped
+from emosieve.text import Language, Message, Phrase, escape
 
-_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+if TYPE_CHECKING:
+    from emosieve.service.preflight import Line
+
+_LEAST_WIDTH = 40
+_PATH_LIMIT = 4096
+
+LEVELS = {
+    "ok": Phrase("ok", "通过"),
+    "warning": Phrase("warning", "警告"),
+    "error": Phrase("error", "错误"),
+}
+SUBJECTS = {
+    "emosieve": Phrase("emosieve", "程序"),
+    "settings": Phrase("settings", "配置"),
+    "profile": Phrase("profile", "预设"),
+    "rules": Phrase("rules", "规则"),
+    "root": Phrase("root", "输出目录"),
+    "permission": Phrase("permission", "权限"),
+    "filing.normal": Phrase("filing.normal", "正常目录"),
+    "filing.low_quality": Phrase("filing.low_quality", "低质量目录"),
+    "filing.quarantine": Phrase("filing.quarantine", "隔离目录"),
+    "files": Phrase("files", "自有文件"),
+    "tasks": Phrase("tasks", "任务"),
+    "settle.require": Phrase("settle.require", "必需文件"),
+    "events": Phrase("events", "文件事件"),
+    "writers": Phrase("writers", "写入检测"),
+    "locks": Phrase("locks", "文件锁"),
+    "intake": Phrase("intake", "运行情况"),
+    "inotify": Phrase("inotify", "inotify"),
+    "space": Phrase("space", "磁盘空间"),
+    "clock": Phrase("clock", "时钟"),
+}
+"""Every subject of the check, as people read it; in JSON it is its own name."""
+
+_ONE_WARNING = Phrase("1 warning", "1 个警告")
+_WARNINGS = Phrase("{count} warnings", "{count} 个警告")
+_ONE_ERROR = Phrase("1 error", "1 个错误")
+_ERRORS = Phrase("{count} errors", "{count} 个错误")
+_BOTH = Phrase("{errors}, {warnings}", "{errors}，{warnings}")
+_NOTHING = Phrase("nothing to complain of", "没有问题")
+_CAN_WORK = Phrase("{counts}; emosieve can work here", "{counts}；emosieve 可以在此运行")
+_CANNOT_WORK = Phrase("{counts}: emosieve cannot work here yet", "{counts}：emosieve 暂时无法在此运行")
 
 
-def check(root: Root = None, config: Config = None, profile: Profile = None, overrides: Set = None) -> None:
+def check(
+    *,
+    root: Root = None,
+    json: Json = False,
+    config: Config = None,
+    profile: Profile = None,
+    overrides: Set = None,
+) -> None:
     """Say whether emosieve can work on a root, and what to do if not; writes nothing.
 
     Exit status 0, also with warnings; 2 with any error.
 
     Example: emosieve check /root/emotion2vec/outputs
     """
-    from emosieve.service.preflight import Line, examine, worst  # noqa: PLC0415 - watchdog is needed here alone
+    from emosieve.service.preflight import examine_all, worst  # noqa: PLC0415 - watchdog is needed here alone
 
     loaded = load_settings(config, profile, overrides, root)
     path = required_root(loaded)
-    lines = [Line("ok", "settings", _sources(loaded.origins.values())), *examine(path, loaded.settings)]
-    for line in lines:
-        level = typer.style(f"{line.level:<7}", fg=_COLOURS[line.level])
-        typer.echo(f"{level}  {line.subject}: {line.message}")
-        if line.hint:
-            typer.echo(f"         → {line.hint}")
+    lines = examine_all(path, loaded)
+    if json:
+        documents = [_document(line) for line in lines]
+        level = worst(lines)
+        echo_json({"schema": 1, "root": escape(path, _PATH_LIMIT), "level": level, "lines": documents})
+    else:
+        typer.echo(
+            "\n".join([*_shown(lines, loaded.settings.language), "", _sum(lines, loaded.settings.language)])
+        )
     if worst(lines) == "error":
         raise typer.Exit(2)
 
 
-def _sources(origins: object) -> str:
-    named = sorted({str(origin) for origin in origins} - {"default"})  # type: ignore[attr-defined]
-    return f"valid; from {', '.join(named)}" if named else "valid; all defaults"
+def _document(line: "Line") -> dict[str, str | None]:
+    return {
+        "level": line.level,
+        "subject": line.subject,
+        "message": str(line.message),
+        "hint": str(line.hint) if line.hint else None,
+    }
+
+
+def _shown(lines: Sequence["Line"], language: Language) -> Iterator[str]:
+    """The lines as people read them: level and subject in columns, the rest wrapped beside them."""
+    heads = columns([(LEVELS[line.level]().text(language), _label(line, language), "|") for line in lines])
+    width = shutil.get_terminal_size().columns
+    for line, head in zip(lines, heads, strict=True):
+        yield from _line(line, head.removesuffix("|"), max(_LEAST_WIDTH, width), language)
+
+
+def _label(line: "Line", language: Language) -> str:
+    return SUBJECTS[line.subject]().text(language)
+
+
+def _line(line: "Line", head: str, width: int, language: Language) -> Iterator[str]:
+    from rich.cells import cell_len  # noqa: PLC0415 - rich is slow to import
+
+    indent = " " * cell_len(head)
+    room = width - len(indent)
+    first, *more = wrapped(line.message.text(language), room)
+    level = LEVELS[line.level]().text(language)
+    yield styled(level, line.level) + head.removeprefix(level) + first
+    yield from (indent + one for one in more)
+    for number, one in enumerate(wrapped(line.hint.text(language), room - 2) if line.hint else ()):
+        yield f"{indent}{'  ' if number else '→ '}{one}"
+
+
+def _sum(lines: Sequence["Line"], language: Language) -> str:
+    """The last line: how many of each, and what follows."""
+    count = Counter(line.level for line in lines)
+    warnings = _counted(count["warning"], _ONE_WARNING, _WARNINGS)
+    errors = _counted(count["error"], _ONE_ERROR, _ERRORS)
+    if errors:
+        counts = _BOTH(errors=errors, warnings=warnings) if warnings else errors
+        return styled(_CANNOT_WORK(counts=counts).text(language), "error")
+    level = "warning" if warnings else "ok"
+    return styled(_CAN_WORK(counts=warnings or _NOTHING()).text(language), level)
+
+
+def _counted(count: int, one: Phrase, many: Phrase) -> Message | None:
+    return many(count=count) if count > 1 else one() if count else None

@@ -33,6 +33,9 @@ KINDS: Final = {
 """Events of the decision log that an operator meets, by name."""
 _LEAST_WIDTH: Final = 24
 
+_WORD = re.compile(r"[（《“]*(?:[^\s⺀-鿿＀-￯]+|[⺀-鿿＀-￯])[，。；：、）》”？！]*\s*")
+"""What may not be broken: a run without blanks, or one Chinese character; punctuation keeps to its side."""
+
 
 def styled(text: str, like: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
     """A text in the colour of a verdict or level; ``typer.echo`` takes colours out where no terminal is.
@@ -71,9 +74,6 @@ def hanging(head: str, text: str) -> list[str]:
     indent = cell_len(head)
     lines = wrapped(text, max(_LEAST_WIDTH, shutil.get_terminal_size().columns - indent))
     return [head + lines[0], *(" " * indent + line for line in lines[1:])]
-
-
-_WORD = re.compile(r"[（《“]*(?:[^\s⺀-鿿＀-￯、。“”《》]+|[⺀-鿿＀-￯])[，。；：、）》”？！]*\s*")
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -41,6 +41,7 @@ def sweep(
     from rich.progress import Progress  # noqa: PLC0415 - the same
 
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
+    from emosieve.service.preflight import about_settings, heed  # noqa: PLC0415 - the same
     from emosieve.service.sweep import sweep as sweep_root  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
@@ -52,6 +53,7 @@ def sweep(
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
         # The bar takes stderr in hand while it stands, so that a line of the log does not tear it.
         configure_logs(settings.log.model_copy(update={"level": level}), terminal=not quiet)
+        heed(about_settings(loaded))
         row = bar.add_task("sweep", total=None)
         swept = sweep_root(
             path,

@@ -20,7 +20,7 @@ from emosieve.service.liveness import Liveness, Pending, State, Status, this_pro
 from emosieve.service.logs import configure_logs
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
-from emosieve.text import escape
+from emosieve.text import Phrase, escape
 from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
 
@@ -32,6 +32,7 @@ _DEAF_SECONDS: Final = 2.0
 _PENDING_TOLD: Final = 50
 """Pending tasks that the status names; there may be thousands, and it is written often."""
 _NEEDS_RESTART: Final = ("root", "filing")
+_DEAF = Phrase("a listing found a task that no event had announced", "列目录时发现了没有事件通知的任务")
 
 log = structlog.get_logger()
 
@@ -146,12 +147,12 @@ class Daemon:
         self._flow, self._identity = flow, identity
         self._next_scan = time.monotonic() + self._scan_seconds()
         if self._wakeups.was_refused:
-            log.warning("watch.degraded", reason=self._wakeups.reason)
+            log.warning("watch.degraded", reason=str(self._wakeups.reason))
         log.info(
             "watch.ready",
             root=root,
             mode=self._wakeups.mode,
-            why=self._wakeups.reason if self._wakeups.mode == "polling" else None,
+            why=str(self._wakeups.reason) if self._wakeups.mode == "polling" else None,
             standing=flow.settling.pending_count,
             profile=self._settings.profile,
         )
@@ -171,13 +172,13 @@ class Daemon:
             return
         self._wakeups.arm(os.path.realpath(self._given_root), self._settings.watch.mode)
         self._next_scan = 0.0
-        log.warning("watch.healed", mode=self._wakeups.mode, reason=self._wakeups.reason)
+        log.warning("watch.healed", mode=self._wakeups.mode, reason=str(self._wakeups.reason))
 
     def _scan(self, flow: Flow) -> None:
         new = flow.scan()
         self._next_scan = time.monotonic() + self._scan_seconds()
         if self._wakeups.mode == "native" and not self._hinted and flow.has_stood(new, _DEAF_SECONDS):
-            self._wakeups.poll("a listing found a task that no event had announced")
+            self._wakeups.poll(_DEAF())
             self._next_scan = 0.0
             log.warning("watch.deaf", path=self._given_root, hint="polling from now on")
         self._hinted = False

@@ -23,12 +23,23 @@ from typing import TYPE_CHECKING
 from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import file_system_of
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
 _LOGGER = "watchdog.observers"
+_NOT_ARMED = Phrase("not armed", "尚未开始监听")
+_IS_SET = Phrase("watch.mode is {mode}", "watch.mode 设为 {mode}")
+_NOT_HERE = Phrase("events are not used on {platform}", "{platform} 上不使用文件事件")
+_GIVES_EVENTS = Phrase("{type} gives events", "{type} 提供文件事件")
+_MAY_BE_DEAF = Phrase("{type} may be written without an event", "{type} 上的写入可能不产生事件")
+_REFUSED = Phrase("the kernel refused a watch: {cause}", "内核拒绝监听：{cause}")
+_LIMIT = Phrase(
+    "the limit fs.inotify.{key} = {value} is reached; raise it with sysctl",
+    "已达到上限 fs.inotify.{key} = {value}；请用 sysctl 调高",
+)
 
 
 class Wake(Enum):
@@ -104,7 +115,7 @@ def identity_of(root: str) -> Identity | None:
     return (status.st_dev, status.st_ino) if os.path.isdir(root) else None
 
 
-def choose_mode(root: str, wanted: str) -> tuple[str, str]:
+def choose_mode(root: str, wanted: str) -> tuple[str, Message]:
     """Native or polling for this root, and why, in words.
 
     Args:
@@ -112,13 +123,13 @@ def choose_mode(root: str, wanted: str) -> tuple[str, str]:
         wanted: the setting ``watch.mode``.
     """
     if wanted != "auto":
-        return wanted, f"watch.mode is {wanted}"
+        return wanted, _IS_SET(mode=wanted)
     if sys.platform != "linux":
-        return "polling", f"events are not used on {sys.platform}"
+        return "polling", _NOT_HERE(platform=sys.platform)
     file_system = file_system_of(root)
     if file_system.is_local:
-        return "native", f"{file_system.type} gives events"
-    return "polling", f"{file_system.type} may be written without an event"
+        return "native", _GIVES_EVENTS(type=file_system.type)
+    return "polling", _MAY_BE_DEAF(type=file_system.type)
 
 
 class Wakeups:
@@ -136,7 +147,7 @@ class Wakeups:
         self._listener = _OverflowListener(mailbox)
         logging.getLogger(_LOGGER).addHandler(self._listener)
         self.mode = "polling"
-        self.reason = "not armed"
+        self.reason = _NOT_ARMED()
         self.was_refused = False
 
     def arm(self, root: str, wanted: str) -> None:
@@ -159,7 +170,7 @@ class Wakeups:
             self.disarm()
             self.mode, self.reason, self.was_refused = "polling", limit_words(error), True
 
-    def poll(self, reason: str) -> None:
+    def poll(self, reason: Message) -> None:
         """Give events up until the next arming."""
         self.disarm()
         self.mode, self.reason = "polling", reason
@@ -190,13 +201,13 @@ class Wakeups:
         logging.getLogger(_LOGGER).removeHandler(self._listener)
 
 
-def limit_words(error: OSError) -> str:
+def limit_words(error: OSError) -> Message:
     """The inotify limit behind an error, with its present value, as the operator can change it."""
     keys = {errno.EMFILE: "max_user_instances", errno.ENOSPC: "max_user_watches"}
     key = keys.get(error.errno or 0)
     if key is None:
-        return f"the kernel refused a watch: {error.strerror or error}"
-    return f"the limit fs.inotify.{key} = {inotify_limit(key)} is reached; raise it with sysctl"
+        return _REFUSED(cause=error.strerror or str(error))
+    return _LIMIT(key=key, value=inotify_limit(key))
 
 
 def inotify_limit(key: str) -> int | None:

@@ -1,0 +1,136 @@
+"""What the settings say, where they come from, and what they cannot do."""
+
+from collections.abc import Iterator, Mapping
+
+from emosieve.judge.redundancy import Redundancy, redundancies
+from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.service.preflight.lines import Line
+from emosieve.settings import Loaded
+from emosieve.text import Message, Phrase
+
+_KEYS = {
+    "low_confidence": "rules.min_confidence",
+    "ambiguous": "rules.min_gap",
+    "no_dominant_emotion": "rules.min_top",
+}
+_DEFAULT_LIMITS = Limits()
+
+_VALID = Phrase("valid; from {sources}", "有效；来源：{sources}")
+_ALL_DEFAULTS = Phrase("valid; all defaults", "有效；全部为默认值")
+_SOURCES = {
+    "environment": Phrase("environment", "环境变量"),
+    "command line": Phrase("command line", "命令行"),
+}
+_FILE = Phrase("{source}", "{source}")
+_PROFILE_OF = Phrase("profile {name}", "预设 {name}")
+_AND = Phrase("{first}, {second}", "{first}、{second}")
+
+_PROFILE_KEEPS = Phrase("{name}: its numbers are in force", "{name}：其数值均已生效")
+_OVERRULED = Phrase(
+    "{name} ({chooser}) says {key} = {wanted:g}, but {winner} says {value:g}, and that is in force",
+    "预设 {name}（来源：{chooser}）规定 {key} = {wanted:g}，但另有明确设置 {value:g}（来源：{winner}），后者生效",
+)
+_CHOOSE = Phrase(
+    "take {key} out ({winner}) if the profile is meant; if not, all is well",
+    "如果想用预设的数值，请去掉 {key}（来源：{winner}）；否则无需处理",
+)
+
+_ALL_DECIDE = Phrase("each rule that rejects can decide alone", "每条剔除规则都能单独决定判定")
+_NONE_REJECTS = Phrase("none of the three rules rejects", "三条规则都不剔除")
+_IS_OFF = Phrase("{rule} is switched off by {key} = 0", "{rule} 已由 {key} = 0 关闭")
+_NEVER_FIRES = Phrase(
+    "{rule} never fires: of nine scores that sum to 1 none is below {key} = {limit:g}",
+    "{rule} 永远不会命中：九个得分之和为 1 时，不会低于 {key} = {limit:g}",
+)
+_NEVER_ALONE = Phrase(
+    "{rule} adds a reason but never decides alone: with scores that sum to 1, {other} fires wherever it does "
+    "({other_key} is {other_limit:g}, and {border:g} is enough for that)",
+    "{rule} 只补充原因，不会单独决定判定：得分之和为 1 时，凡它命中，{other} 也必命中"
+    "（{other_key} = {other_limit:g}，达到 {border:g} 即如此）",
+)
+_RAISE = Phrase(
+    "raise {key} above {border:g}, or leave the rule as it is", "请将 {key} 调到 {border:g} 以上，或维持现状"
+)
+_LOWER = Phrase(
+    "lower {other_key} below {border:g} if {rule} is to decide, or let {other} only flag",
+    "如果要让 {rule} 起决定作用，请将 {other_key} 调到 {border:g} 以下，或将 {other} 改为只标记",
+)
+
+
+def about_settings(loaded: Loaded) -> Iterator[Line]:
+    """Where the settings come from, and what of them has no effect."""
+    yield _sources(loaded.origins)
+    yield from _about_profile(loaded)
+    yield from about_rules(loaded.settings.rule_set)
+
+
+def _sources(origins: Mapping[str, str]) -> Line:
+    named = sorted(set(origins.values()) - {"default"})
+    if not named:
+        return Line("ok", "settings", _ALL_DEFAULTS())
+    sources = _source(named[0])
+    for one in named[1:]:
+        sources = _AND(first=sources, second=_source(one))
+    return Line("ok", "settings", _VALID(sources=sources))
+
+
+def _source(origin: str) -> Message:
+    if origin in _SOURCES:
+        return _SOURCES[origin]()
+    profile = origin.removeprefix("profile ")
+    return _FILE(source=origin) if profile == origin else _PROFILE_OF(name=profile)
+
+
+def _about_profile(loaded: Loaded) -> Iterator[Line]:
+    """Warn of a number of the chosen profile that an explicit key beats."""
+    settings, origins = loaded.settings, loaded.origins
+    name = settings.profile
+    numbers = settings.profiles[name].model_dump(exclude_none=True) if name in settings.profiles else {}
+    found = []
+    for number, wanted in numbers.items():
+        value, key = getattr(settings.rules, number), f"rules.{number}"
+        if value != wanted:
+            winner = _source(origins[key])
+            values = {"name": name, "chooser": _source(origins["profile"]), "winner": winner}
+            message = _OVERRULED(**values, key=key, wanted=wanted, value=value)
+            found.append(Line("warning", "profile", message, _CHOOSE(key=key, winner=winner)))
+    if numbers:
+        yield from found or [Line("ok", "profile", _PROFILE_KEEPS(name=name))]
+
+
+def about_rules(rules: RuleSet) -> Iterator[Line]:
+    """Which of the three rules changes no verdict.
+
+    With the default limits two of them do not, which is known and harmless: raising min_confidence
+    further, as a profile may, takes nothing more away. A warning is due where somebody's own number
+    is without effect: a rule that is idle although it is not by default, or one whose own limit
+    was changed and does nothing all the same. A limit of 0 can only be meant.
+    """
+    idle = redundancies(rules)
+    for one in idle:
+        is_news = (one.rule, one.implied_by) not in _idle_by_default() or one.limit != _default_limit(one)
+        yield _idle_line(one, is_news=is_news)
+    if not idle:
+        rejecting = any(rules.actions[rule] == "reject" for rule in _KEYS)
+        yield Line("ok", "rules", (_ALL_DECIDE if rejecting else _NONE_REJECTS)())
+
+
+def _idle_by_default() -> set[tuple[str, str | None]]:
+    return {(one.rule, one.implied_by) for one in redundancies(RuleSet())}
+
+
+def _default_limit(one: Redundancy) -> float:
+    return float(getattr(_DEFAULT_LIMITS, _KEYS[one.rule].removeprefix("rules.")))
+
+
+def _idle_line(one: Redundancy, *, is_news: bool) -> Line:
+    values = {"rule": one.rule, "key": _KEYS[one.rule], "limit": one.limit, "border": one.border}
+    if one.limit == 0:
+        return Line("ok", "rules", _IS_OFF(**values))
+    if one.implied_by is None:
+        message, hint = _NEVER_FIRES(**values), _RAISE(**values)
+    else:
+        other = {"other": one.implied_by, "other_key": _KEYS[one.implied_by]}
+        message = _NEVER_ALONE(**values, **other, other_limit=one.implied_by_limit)
+        hint = _LOWER(**values, **other)
+    return Line("warning", "rules", message, hint) if is_news else Line("ok", "rules", message)

@@ -1,0 +1,60 @@
+"""Who is at work: this emosieve, and perhaps another one on the same root."""
+
+import os
+import platform
+import pwd
+from dataclasses import replace
+
+from emosieve import __version__
+from emosieve.record.locking import Holder, holding_pid, is_contained, myself, read_holder
+from emosieve.service.preflight.lines import Line
+from emosieve.service.preflight.site import Site
+from emosieve.text import Message, Phrase
+
+_PROGRAM = Phrase(
+    "{version}, Python {python}, as {user} (uid {uid}){where}",
+    "{version}，Python {python}，以 {user}（uid {uid}）身份运行{where}",
+)
+_IN_CONTAINER = Phrase(", in a container", "，在容器中")
+_ON_MACHINE = Phrase(", not in a container", "，不在容器中")
+
+_FREE = Phrase("no emosieve is at work on this root", "目前没有 emosieve 在此输出目录上运行")
+_WORKS = Phrase(
+    "emosieve is at work on this root ({holder}); check does not disturb it",
+    "emosieve 正在此输出目录上运行（{holder}）；check 不会干扰它",
+)
+_MAY_WORK = Phrase(
+    "emosieve was at work on this root ({holder}); whether it still is cannot be seen from here",
+    "emosieve 曾在此输出目录上运行（{holder}）；从这里无法得知它是否仍在运行",
+)
+
+_HOLDER = Phrase("host {host}, pid {pid}", "主机 {host}，pid {pid}")
+_HOLDER_CONTAINED = Phrase("container {host}, pid {pid}", "容器 {host}，pid {pid}")
+
+
+def about_program() -> Line:
+    """Which emosieve runs as whom."""
+    uid = os.geteuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)  # a container's uid need not have a name
+    where = (_IN_CONTAINER if is_contained() else _ON_MACHINE)()
+    values = {"version": __version__, "python": platform.python_version(), "user": user, "uid": uid}
+    return Line("ok", "emosieve", _PROGRAM(**values, where=where))
+
+
+def about_intake(site: Site) -> Line:
+    """Whether an emosieve is at work here already: read from the lock's record and the kernel's table of locks."""
+    holder, here = read_holder(site.root), myself()
+    pid = holding_pid(site.root, holder.pid if holder else None)
+    if pid is not None:
+        return Line("ok", "intake", _WORKS(holder=_named(holder or replace(here, pid=pid))))
+    if holder is not None and (holder.host, holder.container) != (here.host, here.container):
+        return Line("ok", "intake", _MAY_WORK(holder=_named(holder)))
+    return Line("ok", "intake", _FREE())
+
+
+def _named(holder: Holder) -> Message:
+    values = {"host": holder.host, "pid": holder.pid}
+    return (_HOLDER_CONTAINED if holder.container else _HOLDER)(**values)

@@ -1,0 +1,147 @@
+"""``check`` as people and programs read it."""
+
+import json
+import pty
+import subprocess
+from collections.abc import Mapping
+from os import environ, read
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+import emosieve
+from conftest import MakeTask
+from emosieve.commands.check import SUBJECTS
+from emosieve.commands.output import wrapped
+from process import EMOSIEVE, run
+
+
+def one_line(text: str) -> str:
+    """A wrapped text as one line."""
+    return " ".join(text.split())
+
+
+def test_a_good_root(root: Path, make_task: MakeTask) -> None:
+    """Status 0, a line each, a sum at the end, and no colour where nobody looks."""
+    make_task()
+    ended = run("check", root, "--set", "language=en")
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "settings valid; from command line ok" in one_line(ended.stdout)
+    assert f"{root}: 1 outputs_* standing" in one_line(ended.stdout)
+    assert "emosieve can work here" in ended.stdout.splitlines()[-1]
+    assert "\x1b" not in ended.stdout
+
+
+def test_nothing_is_written(root: Path, make_task: MakeTask) -> None:
+    """Neither a folder nor a lock file nor another change time is left behind."""
+    task = make_task()
+    before = [path.stat().st_ctime_ns for path in (root, task, task / "result.json")]
+    run("check", root)
+
+    assert before == [path.stat().st_ctime_ns for path in (root, task, task / "result.json")]
+
+
+def test_a_root_one_level_off(root: Path, make_task: MakeTask) -> None:
+    """A warning with the better root, and status 0."""
+    make_task()
+    ended = run("check", root.parent)
+
+    assert 0 == ended.returncode
+    assert f"no outputs_* here, but 1 in {root} → give {root} as the root" in one_line(ended.stdout)
+    assert "warning" in ended.stdout.splitlines()[-1]
+
+
+def test_an_error(root: Path) -> None:
+    """Any error has status 2, and the sum says so; the rest is told all the same."""
+    ended = run("check", root / "nowhere", "--set", "rules.min_gap=0.1")
+
+    assert 2 == ended.returncode
+    assert "1 error, 1 warning: emosieve cannot work here yet" == ended.stdout.splitlines()[-1]
+
+
+def test_chinese(root: Path) -> None:
+    """Levels, subjects, messages and sum are Chinese, in columns that count two places a character."""
+    ended = run("check", root / "nowhere", EMOSIEVE_LANGUAGE="zh")
+    lines = ended.stdout.splitlines()
+
+    assert (2, "1 个错误：emosieve 暂时无法在此运行") == (ended.returncode, lines[-1])
+    assert any(line.startswith("错误  输出目录  ") for line in lines)
+    assert any(line.startswith("通过  程序      ") for line in lines)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("columns", ["60", "80", "100"])
+def test_no_line_is_wider_than_the_terminal(root: Path, language: str, columns: str) -> None:
+    """Every line fits but for a path, which stays whole."""
+    ended = run("check", root, EMOSIEVE_LANGUAGE=language, COLUMNS=columns)
+
+    assert [] == [
+        line for line in ended.stdout.splitlines() if cell_len(line) > int(columns) and str(root) not in line
+    ]
+
+
+def test_json(root: Path, make_task: MakeTask) -> None:
+    """A stable shape in English, whatever the language; the same lines, levels and status."""
+    make_task()
+    ended = run("check", root.parent, "--json", EMOSIEVE_LANGUAGE="zh")
+    document = json.loads(ended.stdout)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert ["schema", "root", "level", "lines"] == list(document)
+    assert (1, str(root.parent), "warning") == (document["schema"], document["root"], document["level"])
+    assert {("level", "subject", "message", "hint")} == {tuple(line) for line in document["lines"]}
+    assert ("emosieve", True) == (
+        document["lines"][0]["subject"],
+        document["lines"][0]["message"].startswith(f"{emosieve.__version__}, Python "),
+    )
+    assert ended.stdout.isascii()
+    assert SUBJECTS.keys() >= {line["subject"] for line in document["lines"]}
+
+
+def test_json_of_an_error(root: Path) -> None:
+    """The status is 2, the answer is JSON all the same."""
+    ended = run("check", root / "nowhere", "--json")
+
+    assert (2, "error") == (ended.returncode, json.loads(ended.stdout)["level"])
+
+
+def on_a_terminal(*arguments: str | Path, more: Mapping[str, str]) -> str:
+    """What a command prints to a terminal."""
+    outer, inner = pty.openpty()
+    environment = {**environ, "TERM": "xterm", "EMOSIEVE_LANGUAGE": "en", **more}
+    command = [*EMOSIEVE, *map(str, arguments)]
+    subprocess.run(command, stdout=inner, env=environment, timeout=60, check=False)
+    return read(outer, 65536).decode()
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(root: Path) -> None:
+    """An error is red on a terminal; NO_COLOR is obeyed."""
+    assert "\x1b[31merror\x1b[0m" in on_a_terminal("check", root / "nowhere", more={})
+    assert "\x1b" not in on_a_terminal("check", root / "nowhere", more={"NO_COLOR": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("/a/path/longer than it", ["/a/path/longer", "than it"]),
+        ("一二三四五六", ["一二三四", "五六"]),
+        ("一二三四，五", ["一二三", "四，五"]),
+        ("一二三（四五）", ["一二三", "（四五）"]),
+        ("", [""]),
+    ],
+)
+def test_texts_are_wrapped_at_eight_places(text: str, lines: list[str]) -> None:
+    """Between words, between any Chinese characters, never before closing or after opening punctuation."""
+    assert lines == wrapped(text, 8)
+
+
+@given(st.text(st.sampled_from("ab /四五，。（）“”《》、！?\u00a0é😊\n")), st.integers(1, 20))
+@settings(deadline=None)
+def test_wrapping_loses_nothing(text: str, width: int) -> None:
+    """Whatever is wrapped, every character but blanks is there, in its order."""
+    assert "".join(text.split()) == "".join("".join(wrapped(text, width)).split())

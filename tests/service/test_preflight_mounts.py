@@ -1,0 +1,154 @@
+"""What check finds on other mounts: real ones, made for each test."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MakeTask
+from emosieve.service.preflight import Line, examine, examine_all, heed
+from emosieve.service.preflight.circumstances import room_lines
+from emosieve.settings import Settings, load
+
+Mount = Callable[..., None]
+
+
+def line_of(root: Path, subject: str, **settings: Any) -> Line:
+    """The one line about a subject that a start sees."""
+    (line,) = (line for line in examine(str(root), Settings(**settings)) if line.subject == subject)
+    return line
+
+
+def space_of(root: Path) -> list[Line]:
+    """What the whole check says of the room."""
+    return [line for line in examine_all(str(root), load()) if line.subject == "space"]
+
+
+def test_a_folder_on_another_file_system_is_a_warning(root: Path, mounted: Mount) -> None:
+    """Copying instead of renaming is possible, and said."""
+    (root / "normal").mkdir()
+    mounted("-t", "tmpfs", "none", root / "normal")
+    line = line_of(root, "filing.normal")
+
+    assert "warning" == line.level
+    assert f"{root}/normal lies on another file system" in str(line.message)
+
+
+def test_a_bind_mount_of_the_same_file_system_is_a_warning(
+    root: Path, tmp_path: Path, make_task: MakeTask, mounted: Mount
+) -> None:
+    """Two mounts of one disk have one device number, and still no rename crosses them: the mount is named."""
+    task = make_task()
+    (tmp_path / "shelf").mkdir()
+    (root / "normal").mkdir()
+    mounted("--bind", tmp_path / "shelf", root / "normal")
+    line = line_of(root, "filing.normal")
+
+    assert (root / "normal").stat().st_dev == root.stat().st_dev
+    with pytest.raises(OSError, match=f"Errno {errno.EXDEV}"):
+        task.rename(root / "normal" / "moved")
+    assert "warning" == line.level
+    assert f"another mount ({root}/normal) of the root's file system" in str(line.message)
+    assert "ok" == line_of(root, "filing.low_quality").level
+
+
+def test_a_folder_elsewhere_on_the_same_mount_is_ok(root: Path, tmp_path: Path) -> None:
+    """An absolute destination that a rename reaches is as good as one under the root."""
+    assert "ok" == line_of(root, "filing.normal", filing={"normal": f"{tmp_path}/kept"}).level
+
+
+def test_a_read_only_root_is_an_error(root: Path, mounted: Mount) -> None:
+    """A disk mounted read-only is told as such, once, instead of as a lack of permission."""
+    mounted("-t", "tmpfs", "none", root)
+    (root / "outputs_1").mkdir()
+    mounted("-o", "remount,ro", root)
+    lines = examine(str(root), Settings())
+
+    assert ["permission"] == [line.subject for line in lines if line.level == "error"]
+    assert f"{root} lies on a disk mounted read-only; mount it writable" in " ".join(
+        f"{line.message}; {line.hint}" for line in lines
+    )
+
+
+def test_a_read_only_destination_is_an_error(root: Path, mounted: Mount) -> None:
+    """A destination alone may be read-only."""
+    (root / "normal").mkdir()
+    mounted("-t", "tmpfs", "-o", "ro", "none", root / "normal")
+
+    assert "error" == line_of(root, "filing.normal").level
+
+
+def fill(folder: Path, leave: int) -> None:
+    """Write until so many bytes are left on a file system."""
+    room = os.statvfs(folder)
+    (folder / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize - leave))
+
+
+def test_room_is_told_and_its_end_is_an_error_for_check_alone(root: Path, mounted: Mount) -> None:
+    """Room is told in figures; little is a warning, none an error; the daemon's start waits it out."""
+    mounted("-t", "tmpfs", "-o", "size=4m", "none", root)
+    (plenty,) = space_of(root)
+    fill(root, 64 * 1024)
+    (little,) = space_of(root)
+    (root / "filler2").write_bytes(bytes(64 * 1024))
+    (none,) = space_of(root)
+    heed(examine(str(root), Settings()))
+
+    assert ("ok", f"4.2 MB free of 4.2 MB on {root}") == (plenty.level, str(plenty.message))
+    assert ("warning", "error") == (little.level, none.level)
+    assert f"nothing is free on {root}: nothing is filed until there is" == str(none.message)
+
+
+def test_inodes_run_out_as_well(root: Path, mounted: Mount) -> None:
+    """A disk with room but without inodes takes no file."""
+    mounted("-t", "tmpfs", "-o", "size=4m,nr_inodes=5", "none", root)
+    for number in range(4):
+        (root / str(number)).touch()
+    with pytest.raises(OSError, match="No space left"):
+        (root / "more").touch()
+
+    assert ["ok", "error"] == [line.level for line in space_of(root)]
+    assert "no inode is free" in str(space_of(root)[1].message)
+
+
+def test_each_file_system_is_told_of_once(root: Path, mounted: Mount) -> None:
+    """Root and two destinations on one disk, the third on another: two lines."""
+    for folder in ("normal", "low_quality", "quarantine"):
+        (root / folder).mkdir()
+    mounted("-t", "tmpfs", "-o", "size=4m", "none", root / "normal")
+
+    assert [str(root), f"{root}/normal"] == [
+        str(line.message).rpartition(" on ")[2] for line in space_of(root)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "free", "available", "privileged", "level"),
+    [
+        (1_000_000, 60_000, 60_000, False, "ok"),
+        (1_000_000, 49_999, 49_999, False, "warning"),
+        (100_000_000, 250_000, 250_000, False, "ok"),
+        (100_000_000, 244_140, 244_140, False, "warning"),
+        (1_000_000, 60_000, 0, False, "error"),
+        (1_000_000, 60_000, 0, True, "ok"),
+        (0, 0, 0, False, "ok"),
+    ],
+)
+def test_the_borders_of_room(blocks: int, free: int, available: int, privileged: bool, level: str) -> None:  # noqa: FBT001 - a parameter of the test
+    """Below 5 % or 1 GB, whichever is smaller; root's reserve is root's alone; zeros mean that nothing is known."""
+    room = os.statvfs_result((4096, 4096, blocks, free, available, 0, 0, 0, 0, 255))
+
+    assert [level] == [line.level for line in room_lines("/", room, privileged=privileged)]
+
+
+@pytest.mark.parametrize(
+    ("free", "levels"), [(10_000, ["ok"]), (9_999, ["ok", "warning"]), (0, ["ok", "error"])]
+)
+def test_the_borders_of_inodes(free: int, levels: list[str]) -> None:
+    """Below 5 % or 10,000, whichever is smaller."""
+    room = os.statvfs_result((4096, 4096, 10**9, 10**9, 10**9, 10**7, free, free, 0, 255))
+
+    assert levels == [line.level for line in room_lines("/", room, privileged=False)]
