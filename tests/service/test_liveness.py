@@ -10,26 +10,26 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from emosieve.record.locking import myself
 from emosieve.service.liveness import (
     HEARTBEAT_SECONDS,
     STALE_SECONDS,
     Liveness,
     Pending,
     Status,
+    pid_namespace,
     read_heartbeat,
-    this_process,
 )
 
-HERE = this_process()
 STATUS = Status(
     version="1",
     root="/outputs",
-    host=HERE.host,
-    pid=HERE.pid,
-    pid_namespace=HERE.pid_namespace,
+    host=myself().host,
+    pid=os.getpid(),
+    pid_namespace=pid_namespace(),
     state="watching",
     mode="native",
-    mode_reason="ext4 gives events",
+    mode_reason={"en": "ext4 gives events", "zh": "ext4 提供文件事件"},
     tells_writers=True,
     profile="default",
     rules_digest="d",

@@ -64,9 +64,7 @@ LINES: Final = {
         "正常 {normal}，低质量 {low_quality}，已隔离 {quarantined}；其中无记录 {unlogged}",
     ),
     "disk": Phrase("{free} of {total} free, {path}", "剩余 {free}，共 {total}，{path}"),
-    "unreadable": Phrase(
-        "{cause}; what cannot be read is not counted", "{cause}；无法读取的部分未计入"
-    ),
+    "unreadable": Phrase("{cause}; what cannot be read is not counted", "{cause}；无法读取的部分未计入"),
     "read_only": Phrase("read-only, {path}", "只读，{path}"),
     "last": Phrase("{time}  {event}  {place}", "{time}  {event}  {place}"),
     "nothing": Phrase("nothing was decided here yet", "这里还没有任何判定"),
@@ -195,11 +193,10 @@ class _Page:
             yield from self._trouble(one.trouble)
 
     def _events(self, one: "Status") -> Message:
+        why = one.mode_reason[self._language]
         if one.last_hint_at is None:
-            return LINES["events"](mode=one.mode, why=one.mode_reason)
-        return LINES["last_hint"](
-            mode=one.mode, why=one.mode_reason, age=self._span(self._now - one.last_hint_at)
-        )
+            return LINES["events"](mode=one.mode, why=why)
+        return LINES["last_hint"](mode=one.mode, why=why, age=self._span(self._now - one.last_hint_at))
 
     def _trouble(self, trouble: "Mapping[str, Any]") -> "Iterator[tuple[str, Message]]":
         yield "error", LINES["trouble"](time=moment(trouble["time"], self._zone), cause=str(trouble["cause"]))
@@ -319,7 +316,7 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         "pid": one.pid,
         "started": iso(one.started_at),
         "mode": one.mode,
-        "mode_reason": one.mode_reason,
+        "mode_reason": one.mode_reason["en"],
         "tells_writers": one.tells_writers,
         "last_hint": iso(one.last_hint_at),
         "profile": one.profile,

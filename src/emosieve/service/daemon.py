@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
-from typing import Final
+from typing import Final, get_args
 
 import structlog
 
 from emosieve import __version__
 from emosieve.errors import EmosieveError, SetupError
-from emosieve.record.locking import IntakeLock
+from emosieve.record.locking import IntakeLock, myself
 from emosieve.service.flow import Flow, Trouble
-from emosieve.service.liveness import Liveness, Pending, State, Status, this_process
+from emosieve.service.liveness import Liveness, Pending, State, Status, pid_namespace
 from emosieve.service.logs import configure_logs
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
-from emosieve.text import Phrase, escape
+from emosieve.text import Language, Phrase, escape
 from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
 
@@ -273,10 +273,12 @@ class Daemon:
         return Status(
             version=__version__,
             root=os.path.realpath(self._given_root),
-            **asdict(this_process()),
+            host=myself().host,
+            pid=os.getpid(),
+            pid_namespace=pid_namespace(),
             state=state,
             mode=self._wakeups.mode,
-            mode_reason=self._wakeups.reason,
+            mode_reason={language: self._wakeups.reason.text(language) for language in get_args(Language)},
             tells_writers=flow.inbox.tells_writers if flow else None,
             profile=settings.profile,
             rules_digest=settings.rule_set.digest,

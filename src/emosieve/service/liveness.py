@@ -6,7 +6,6 @@ on the root, and the daemon is asked nothing.
 """
 
 import os
-import socket
 import stat
 import tempfile
 import time
@@ -18,6 +17,9 @@ from typing import Any, Final, Literal, Self
 
 import orjson
 import structlog
+
+from emosieve.record.locking import myself
+from emosieve.text import Language
 
 HEARTBEAT_SECONDS: Final = 5.0
 """The file is touched at least so often while the working loop turns."""
@@ -52,7 +54,7 @@ class Status:
     Attributes:
         pid_namespace: what ``pid`` counts in; a reader in another container cannot ask for the process.
         state: watching; blocked, when nothing can be filed; waiting, for a root that is gone.
-        mode: native or polling, with ``mode_reason`` in words.
+        mode: native or polling, with ``mode_reason`` in words of each language.
         tells_writers: whether the kernel tells who writes a task's files; ``None`` before the first.
         decided: how many of each verdict since the start.
         last_hint_at: when the file system last announced something.
@@ -68,7 +70,7 @@ class Status:
     pid_namespace: int | None
     state: State
     mode: str
-    mode_reason: str
+    mode_reason: Mapping[Language, str]
     tells_writers: bool | None
     profile: str
     rules_digest: str
@@ -198,21 +200,8 @@ def read_heartbeat(root: str) -> Heartbeat | None:
     return min(found, key=lambda one: one.age, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """By which an operator finds a daemon."""
-
-    host: str
-    pid: int
-    pid_namespace: int | None
-
-
-def this_process() -> Process:
-    """The process that asks."""
-    return Process(socket.gethostname(), os.getpid(), _pid_namespace())
-
-
-def _pid_namespace() -> int | None:
+def pid_namespace() -> int | None:
+    """What the numbers of processes count in here; ``None`` off Linux."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -221,8 +210,7 @@ def _pid_namespace() -> int | None:
 
 def _is_gone(status: Status) -> bool:
     """Whether the process is certainly gone: only one of the same machine and namespace can be asked for."""
-    here = this_process()
-    if (status.host, status.pid_namespace) != (here.host, here.pid_namespace):
+    if (status.host, status.pid_namespace) != (myself().host, pid_namespace()):
         return False
     try:
         os.kill(status.pid, 0)

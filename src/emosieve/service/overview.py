@@ -107,6 +107,7 @@ def _disks(paths: list[str]) -> list[Disk]:
         with suppress(OSError):
             device, status = os.stat(path).st_dev, os.statvfs(path)
             read_only = bool(status.f_flag & os.ST_RDONLY)
-            free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
+            blocks = status.f_bfree if os.geteuid() == 0 else status.f_bavail
+            free, total = blocks * status.f_frsize, status.f_blocks * status.f_frsize
             disks.setdefault(device, Disk(path, free, total, read_only))
     return list(disks.values())

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from rich.filesize import decimal
+
 from emosieve.record.decisions import LOG_NAME, event_time, last_line, parse_line
 from emosieve.record.locking import open_plain
 from emosieve.service.preflight.lines import Line
@@ -14,7 +16,6 @@ from emosieve.text import Phrase
 _SHARE_LOW = 0.05
 _BYTES_LOW = 1_000_000_000
 _FILES_LOW = 10_000
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _ROOM = Phrase("{free} free of {total} on {where}", "{where} 可用 {free}，共 {total}")
 _ROOM_UNKNOWN = Phrase("{where} does not tell how much room it has", "{where} 无法得知剩余空间")
 _FULL = Phrase(
@@ -55,7 +56,10 @@ _LOG_BACKWARDS = Phrase(
 
 
 def about_space(site: Site) -> Iterator[Line]:
-    """Bytes and inodes that are left for this user where tasks stand and go, one line a file system."""
+    """Bytes and inodes that are left for this user where tasks stand and go, one line a file system.
+
+    A full disk is a warning and no error: the daemon waits it out, so a service manager may start it.
+    """
     places: dict[int, str] = {}
     for path in (site.root, *map(nearest, site.destinations.values())):
         with suppress(FileNotFoundError):
@@ -78,22 +82,16 @@ def room_lines(where: str, room: os.statvfs_result, *, privileged: bool) -> Iter
     if not total:
         yield Line("ok", "space", _ROOM_UNKNOWN(where=where))
     elif not free:
-        yield Line("error", "space", _FULL(where=where), _MAKE_ROOM())
+        yield Line("warning", "space", _FULL(where=where), _MAKE_ROOM())
     else:
         is_low = free < min(_SHARE_LOW * total, _BYTES_LOW)
-        message = _ROOM(free=_size(free), total=_size(total), where=where)
+        message = _ROOM(free=decimal(free), total=decimal(total), where=where)
         yield Line("warning", "space", message, _MAKE_ROOM()) if is_low else Line("ok", "space", message)
     if room.f_files and not files:
-        yield Line("error", "space", _NO_FILES(where=where), _MAKE_ROOM())
+        yield Line("warning", "space", _NO_FILES(where=where), _MAKE_ROOM())
     elif room.f_files and files < min(_SHARE_LOW * room.f_files, _FILES_LOW):
         message = _FEW_FILES(free=files, total=room.f_files, where=where)
         yield Line("warning", "space", message, _MAKE_ROOM())
-
-
-def _size(count: int) -> str:
-    """Bytes in decimal units, as disks are sold."""
-    step = next(step for step in range(len(_UNITS)) if count < 1000 ** (step + 1) or step == len(_UNITS) - 1)
-    return f"{count / 1000**step:.{min(step, 1)}f} {_UNITS[step]}"
 
 
 def about_clock(site: Site, now: float) -> Iterator[Line]:
