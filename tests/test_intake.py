@@ -363,20 +363,22 @@ class TestCrash:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The new decision says what it supersedes, and the numbers count it once."""
-        task = make_task(result=result_bytes(0.9))
+        task = make_task(result=result_bytes(0.3))
         intake = intake_of(root)
         monkeypatch.setattr(os, "rename", _denies(TASK))
         intake.commit([proposal_for(task)])
         monkeypatch.undo()
-        (task / "result.json").write_bytes(result_bytes(0.3))
+        (task / "result.json").write_bytes(result_bytes(0.9))
         again = intake_of(root)
         again.commit([proposal_for(task)])
 
-        last = read_log(root)[-1]
-        assert ("normal", 0.9) == (last["supersedes"]["verdict"], last["supersedes"]["confidence"])
-        assert ([], [TASK]) == (names_in(root / "normal"), names_in(root / "low_quality"))
+        first, last = read_log(root)[0], read_log(root)[-1]
+        kept = ("time", "verdict", "findings", "emotion", "confidence", "gap", "scores")
+        assert {key: first[key] for key in kept} == last["supersedes"]
+        assert ("low_quality", 0.3) == (last["supersedes"]["verdict"], last["supersedes"]["confidence"])
+        assert ([TASK], []) == (names_in(root / "normal"), names_in(root / "low_quality"))
         reported = load_checkpoint(str(root)).reported  # type: ignore[union-attr]
-        assert (0, 1) == (reported.tally["normal"], reported.tally["low_quality"])
+        assert (1, 0) == (reported.tally["normal"], reported.tally["low_quality"])
 
     def test_a_move_by_hand_is_finished_at_the_next_start(
         self,
@@ -460,11 +462,35 @@ class TestJoin:
             intake.commit([proposal])
         monkeypatch.undo()
         (root / "normal" / TASK / "b.npy").rename(root / TASK / "b.npy")
-        intake_of(root)
+        (done,) = Intake(str(root), Settings()).commit([])
 
         assert ["a.npy", "b.npy", "result.json"] == names_in(root / "normal" / TASK)
         assert 1 == [event["event"] for event in read_log(root)].count("joined")
+        assert ("joined", TASK) == (done.event["event"], done.event["task"])  # type: ignore[union-attr]
         assert not (root / TASK).exists()
+
+    def test_a_result_that_comes_during_a_join_takes_nothing_back(
+        self,
+        root: Path,
+        make_task: MakeTask,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The directory turns out to be a task of its own: the decision of the filed one still counts."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task())])
+        proposal = adopt(self.late(root, {}), intake.folders)
+        assert proposal is not None
+        monkeypatch.setattr(os, "rmdir", _raises(OSError(errno.EACCES, "denied")))
+        intake.commit([proposal])
+        monkeypatch.undo()
+        (root / TASK / "result.json").write_bytes(result_bytes(0.8))
+        intake.commit([proposal_for(root / TASK)])
+
+        assert ["decided", "joined", "decided"] == [
+            event["event"] for event in read_log(root) if event["event"] != "failed"
+        ]
+        assert "supersedes" not in read_log(root)[-1]
+        assert [TASK, f"{TASK}.2"] == names_in(root / "normal")
 
     def test_files_that_the_task_has_already_stay(self, root: Path, make_task: MakeTask) -> None:
         """A late file of a name that the filed task has belongs to another recognition."""

@@ -9,9 +9,12 @@ from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake
 from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.proposals import adopt
 from emosieve.revision import in_batches, reclassify, restore, root_of
 from emosieve.service.flow import Flow
 from emosieve.settings import Settings
+from emosieve.watch.inbox import survey_directory
+from emosieve.watch.wholeness import NoResult
 
 STRICT = RuleSet(Limits(min_confidence=0.8))
 
@@ -47,6 +50,7 @@ class TestRestore:
         assert ("low_quality/outputs_2", "normal/outputs_2") == (event["from"], event["to"])
         assert ("low_quality", "normal", 0.4) == (event["was"], event["verdict"], event["confidence"])
         assert read_log(root)[1]["time"] == event["decided"]
+        assert read_log(root)[1]["findings"] == event["was_findings"]
 
     def test_a_quarantined_task_goes_back_to_the_inbox(self, root: Path, filed: Intake) -> None:
         """It stands under the root again, to be judged anew."""
@@ -55,12 +59,26 @@ class TestRestore:
         assert ["result.json"] == names_in(root / "outputs_3")
         assert (None, "outputs_3") == (read_log(root)[-1]["verdict"], read_log(root)[-1]["to"])
 
+    def test_what_joined_the_task_hides_no_decision(self, root: Path, filed: Intake) -> None:
+        """A task whose files came late is restored with the numbers and findings of its decision."""
+        (root / "outputs_2").mkdir()
+        late = adopt(NoResult(survey_directory(str(root / "outputs_2"), "outputs_2")), filed.folders)
+        assert late is not None
+        filed.commit([late])
+        restore(filed, [str(root / "low_quality" / "outputs_2")])
+
+        event = read_log(root)[-1]
+        decision = read_log(root)[1]
+        assert (0.4, decision["time"]) == (event["confidence"], event["decided"])
+        assert decision["findings"] == event["was_findings"]
+
     def test_twice_restored_is_where_it_was(self, root: Path, filed: Intake) -> None:
-        """A second restore takes the first one back, and keeps the time of the decision."""
+        """A second restore takes the first one back, which found nothing, and keeps the decision's time."""
         restore(filed, [str(root / "low_quality" / "outputs_2")])
         restore(filed, [str(root / "normal" / "outputs_2")])
 
         assert ["outputs_2"] == names_in(root / "low_quality")
+        assert [] == read_log(root)[-1]["was_findings"]
         assert read_log(root)[-2]["decided"] == read_log(root)[-1]["decided"]
 
     @pytest.mark.parametrize(
@@ -114,6 +132,16 @@ class TestReclassify:
         assert ("reclassified", "normal", "low_quality") == (event["event"], event["was"], event["verdict"])
         assert ("normal/outputs_1", "low_quality/outputs_1") == (event["from"], event["to"])
         assert [0.8] == [finding["limit"] for finding in event["findings"]]
+        assert [] == event["was_findings"]
+
+    def test_the_findings_that_are_taken_back_are_logged(self, root: Path, filed: Intake) -> None:
+        """A task that the rules let go says which rules had held it."""
+        (change,) = reclassify(filed, RuleSet(Limits(min_confidence=0.3)))
+        filed.commit([change.proposal])
+
+        event = read_log(root)[-1]
+        rules = [[finding["rule"] for finding in event[key]] for key in ("was_findings", "findings")]
+        assert [["low_confidence", "scores_inconsistent"], ["scores_inconsistent"]] == rules
 
     def test_the_same_rules_change_nothing(self, filed: Intake) -> None:
         """Under the rules by which it was filed everything stays."""

@@ -25,7 +25,7 @@ from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.inbox import survey_directory
 
-NUMBERS: Final = ("time", "verdict", "emotion", "confidence", "gap")
+NUMBERS: Final = ("time", "emotion", "confidence", "gap", "scores")
 
 log = structlog.get_logger()
 
@@ -240,10 +240,11 @@ class Intake:
         event = self._event(body)
         # Where somebody moves what was filed, the log says from and to.
         event["to" if "to" in event else "destination"] = destination
-        if debt is not None:
+        if debt is not None and debt.event != "joined":
             old = self.log.last_about(debt.destination) or {}
             verdict = "quarantined" if old.get("event") == "quarantined" else old.get("verdict")
-            event["supersedes"] = {**{key: old.get(key) for key in NUMBERS}, "verdict": verdict}
+            numbers = {key: old.get(key) for key in NUMBERS}
+            event["supersedes"] = {**numbers, "verdict": verdict, "findings": old.get("findings") or []}
         return event
 
     def _owed(self, checkpoint: Checkpoint, mover: Mover) -> dict[str, Owed]:
@@ -269,10 +270,10 @@ class Intake:
                 )
             return NotDone(debt.task, debt.source, cause, gone, is_news)
         owed.pop(debt.source, None)
-        event = (
-            move.event or self.log.last_about(debt.destination) or {"event": debt.event, "task": debt.task}
-        )
-        return Done(event, debt.source, debt.destination)
+        event = move.event
+        if event is None and debt.event != "joined":
+            event = self.log.last_about(debt.destination)
+        return Done(event or {"event": debt.event, "task": debt.task}, debt.source, debt.destination)
 
     def _move(
         self,

@@ -82,6 +82,7 @@ def _origin(
         "from": location,
         "to": None,
         "was": verdict,
+        "was_findings": event.get("findings") or [],
         "decided": event.get("decided") or event.get("time"),
     }
 

@@ -228,7 +228,7 @@ class DecisionLog:
             yield from reversed(file.readlines())
 
     def last_about(self, destination: str) -> Event | None:
-        """The newest event that put something at this destination, by a search from the end."""
+        """The newest event that put a task at this destination, by a search from the end."""
         text = orjson.dumps(destination)
         needles = (b'"destination":' + text, b'"to":' + text)
         for name in reversed(self.files()):
@@ -364,7 +364,7 @@ def _search_backwards(descriptor: int, needles: Sequence[bytes], destination: st
             start = log.rfind(b"\n", 0, found) + 1
             stop = log.find(b"\n", found)
             event = parse_line(log[start : stop + 1]) if stop >= 0 else None
-            if event is not None and destination in {event.get("destination"), event.get("to")}:
+            if event and event["event"] != "joined" and destination in map(event.get, ("destination", "to")):
                 return event
             end = found
     return None
