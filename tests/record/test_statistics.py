@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosieve.record.statistics import Tally
+from emosieve.record.statistics import Effect, Tally
 
 DAY = "2024-01-04"
 
@@ -53,6 +53,31 @@ def test_absent_numbers_do_not_count_in_means() -> None:
     tally.count(decided("low_quality", 0.5, 0.2))
 
     assert (2, 0.5, 0.2) == (tally.before.count, tally.before.mean_confidence, tally.before.mean_gap)
+
+
+def test_a_number_that_is_none_counts_nothing() -> None:
+    """A foreign confidence or gap leaves the effect as it was."""
+    tally = Tally()
+    for key in ("confidence", "gap"):
+        with pytest.raises(TypeError):
+            tally.before.add({**decided("normal", 0.5), key: "high"}, 1)
+
+    assert Effect() == tally.before
+
+
+def test_cells_add_up_to_their_tally() -> None:
+    """Results counted cell by cell and merged are the results counted at once."""
+    tally, merged = Tally(), Tally()
+    merged.merge("quarantined", Effect(count=2))
+    tally.quarantined = 2
+    for verdict, confidence, emotion in [("normal", 0.5, "neutral"), ("low_quality", 0.25, "sad")]:
+        cell = Effect()
+        for _ in range(3):
+            cell.add(decided(verdict, confidence, 0.5, emotion), 1)
+            tally.count(decided(verdict, confidence, 0.5, emotion))
+        merged.merge(verdict, cell)
+
+    assert tally == merged
 
 
 def test_a_restored_task_changes_sides() -> None:

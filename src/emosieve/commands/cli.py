@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from emosieve import __version__
-from emosieve.commands import check, config, demo, explain, reclassify, report, restore, status, sweep, watch
+from emosieve.commands import (
+    check,
+    config,
+    demo,
+    explain,
+    reclassify,
+    report,
+    restore,
+    stats,
+    status,
+    sweep,
+    watch,
+)
 from emosieve.errors import SetupError
 
 app = typer.Typer(
@@ -41,6 +53,7 @@ app.command()(sweep.sweep)
 app.command()(explain.explain)
 app.command()(status.status)
 app.command()(check.check)
+app.command()(stats.stats)
 app.add_typer(config.app, name="config")
 app.command()(restore.restore)
 app.command()(reclassify.reclassify)

@@ -92,6 +92,13 @@ def wrapped(text: str, width: int) -> list[str]:
     return [*lines[:-1], lines[-1].rstrip()]
 
 
+def shortened(text: str, places: int) -> str:
+    """A text of at most so many places, cut and marked where it is longer."""
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - rich is slow to import
+
+    return text if cell_len(text) <= places else set_cell_size(text, places - 1).rstrip() + "…"
+
+
 def echo_json(document: Any) -> None:
     """Print a document as JSON; strings from outside are escaped where they come in."""
     import orjson  # noqa: PLC0415 - not every command needs it

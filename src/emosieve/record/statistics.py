@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 
-@dataclass
+@dataclass(slots=True)
 class Effect:
     """Means over some results: one column of the effect table."""
 
@@ -17,16 +17,33 @@ class Effect:
     neutral: int = 0
 
     def add(self, event: Mapping[str, Any], sign: int) -> None:
-        """Count one result in (``sign`` 1) or out again (-1)."""
-        self.count += sign
-        self.neutral += sign * (event.get("emotion") == "neutral")
+        """Count one result in (``sign`` 1) or out again (-1).
+
+        Raises:
+            TypeError: confidence or gap is no number; nothing was counted.
+        """
         confidence, gap = event.get("confidence"), event.get("gap")
-        if confidence is not None:
-            self.confidence_sum += sign * confidence
-            self.confidence_count += sign
+        confidence_sum = (
+            self.confidence_sum if confidence is None else self.confidence_sum + sign * confidence
+        )
         if gap is not None:
             self.gap_sum += sign * gap
             self.gap_count += sign
+        if confidence is not None:
+            self.confidence_sum = confidence_sum
+            self.confidence_count += sign
+        self.count += sign
+        if event.get("emotion") == "neutral":
+            self.neutral += sign
+
+    def merge(self, other: "Effect") -> None:
+        """Count in all results of another."""
+        self.count += other.count
+        self.confidence_sum += other.confidence_sum
+        self.confidence_count += other.confidence_count
+        self.gap_sum += other.gap_sum
+        self.gap_count += other.gap_count
+        self.neutral += other.neutral
 
     @property
     def mean_confidence(self) -> float | None:
@@ -98,6 +115,21 @@ class Tally:
                 self.before.add(event, sign)
             case "quarantined":
                 self.quarantined += sign
+            case _:
+                pass
+
+    def merge(self, verdict: str, effect: Effect) -> None:
+        """Count in many results of one verdict."""
+        match verdict:
+            case "normal":
+                self.normal += effect.count
+                self.after.merge(effect)
+                self.before.merge(effect)
+            case "low_quality":
+                self.low_quality += effect.count
+                self.before.merge(effect)
+            case "quarantined":
+                self.quarantined += effect.count
             case _:
                 pass
 

@@ -1,0 +1,153 @@
+"""``emosieve stats``: numbers over the decision log, and what other rules would make of it."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.commands.output import Json, echo_json
+from emosieve.commands.period import read_period
+from emosieve.text import escape
+
+if TYPE_CHECKING:
+    from emosieve.record.breakdown import Breakdown, Period, Take
+    from emosieve.record.comparison import Comparison
+    from emosieve.record.statistics import Effect, Tally
+
+_RULE_SETTINGS = ("rules.", "profiles.")
+
+
+def stats(
+    *,
+    root: Root = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="Decisions from then on: 2024-01-04, 2024-01-04T22:30, today, yesterday, 90m, 24h, 7d, 2w.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Decisions before then; a whole day, as 2024-01-04, is included."),
+    ] = None,
+    with_profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Judge all decisions anew by this profile and compare."),
+    ] = None,
+    json: Json = False,
+    config: Config = None,
+    profile: Profile = None,
+    overrides: Set = None,
+) -> None:
+    """Show how many results were kept or rejected, by emotion, day and rule, and what other rules would do.
+
+    It reads the decision log alone and writes nothing. --with-profile NAME, or
+    --set rules.KEY=VALUE, judges every decision anew and shows how many would
+    change sides; what a person decided stays.
+
+    Example: emosieve stats outputs --since 7d --with-profile customer_service
+    """
+    from emosieve.commands import stats_text  # noqa: PLC0415 - needed here alone
+    from emosieve.record.breakdown import Breakdown, count  # noqa: PLC0415 - the same
+    from emosieve.record.comparison import Comparison  # noqa: PLC0415 - the same
+    from emosieve.record.decisions import DecisionLog  # noqa: PLC0415 - the same
+    from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
+
+    loaded = load_settings(config, with_profile or profile, overrides, root)
+    path, settings = standing_root(loaded), loaded.settings
+    configure_logs(settings.log)
+    now = datetime.now(settings.zone).astimezone(settings.zone)
+    period = read_period(since, until, settings.zone, now, settings.language)
+    breakdown, comparison = Breakdown(), None
+    takes: list[Take] = [breakdown.take]
+    if with_profile or any(text.startswith(_RULE_SETTINGS) for text in overrides or ()):
+        comparison = Comparison(settings.rule_set)
+        takes.append(comparison.take)
+    unreadable = count(DecisionLog(path).read(), period, *takes)
+    if json:
+        echo_json(_document(path, period, breakdown, comparison, unreadable))
+        return
+    language = settings.language
+    lines = stats_text.answer(path, period, breakdown, comparison, language)
+    if unreadable:
+        lines += ["", stats_text.say("unreadable", language, count=unreadable)]
+    if comparison and breakdown.first:
+        given = _given(config, with_profile or profile, overrides)
+        lines += ["", stats_text.say("next", language)]
+        lines += [stats_text.command_line("reclassify", path, "--dry-run", *given)]
+    typer.echo("\n".join(lines))
+
+
+def _given(config: str | None, profile: str | None, overrides: list[str] | None) -> list[str]:
+    """The options by which another command gets the same rules."""
+    options = [("--config", config), ("--profile", profile), *(("--set", text) for text in overrides or ())]
+    return [part for option, value in options if value is not None for part in (option, value)]
+
+
+def _document(
+    root: str,
+    period: "Period",
+    breakdown: "Breakdown",
+    comparison: "Comparison | None",
+    unreadable: int,
+) -> dict[str, Any]:
+    tally = breakdown.tally()
+    return {
+        "schema": 1,
+        "root": escape(root, len(root)),
+        "since": period.since and period.since.isoformat(),
+        "until": period.until and period.until.isoformat(),
+        "first": escape(breakdown.first) or None,
+        "last": escape(breakdown.last) or None,
+        **_sides(tally),
+        "quarantined": tally.quarantined,
+        "unreadable": unreadable,
+        "effect": {"before": _effect(tally.before), "after": _effect(tally.after)},
+        "emotions": [
+            {"emotion": emotion, **_sides(one), "mean_confidence": one.before.mean_confidence}
+            for emotion, one in breakdown.emotions().items()
+        ],
+        "days": [
+            {"day": day, **_sides(one), "quarantined": one.quarantined}
+            for day, one in breakdown.days().items()
+        ],
+        "rules": [asdict(one) for one in breakdown.rules()],
+        "comparison": comparison and _compared(comparison),
+    }
+
+
+def _sides(tally: "Tally") -> dict[str, Any]:
+    return {
+        "decided": tally.total,
+        "normal": tally.normal,
+        "low_quality": tally.low_quality,
+        "rejection_rate": tally.rejection_rate,
+    }
+
+
+def _effect(effect: "Effect") -> dict[str, Any]:
+    return {
+        "count": effect.count,
+        "mean_confidence": effect.mean_confidence,
+        "mean_gap": effect.mean_gap,
+        "neutral_share": effect.neutral_share,
+    }
+
+
+def _compared(comparison: "Comparison") -> dict[str, Any]:
+    rules = comparison.rules
+    return {
+        "profile": rules.profile,
+        "limits": asdict(rules.limits),
+        "actions": dict(rules.actions),
+        "rules_digest": rules.digest,
+        "by_hand": comparison.by_hand,
+        "then": _sides(comparison.then),
+        "now": _sides(comparison.now),
+        "newly_rejected": comparison.newly_rejected,
+        "newly_accepted": comparison.newly_accepted,
+        "rules": [asdict(one) for one in comparison.by_rule()],
+    }
