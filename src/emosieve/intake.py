@@ -19,7 +19,8 @@ from emosieve.debts import BY_HAND, debt_of, owed_after
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
-from emosieve.record.decisions import SCHEMA, DecisionLog, Event
+from emosieve.record.decisions import SCHEMA, DecisionLog
+from emosieve.record.lines import Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
 from emosieve.text import escape

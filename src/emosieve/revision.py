@@ -15,7 +15,8 @@ from emosieve.errors import BadResult, SetupError
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
-from emosieve.record.decisions import LOG_NAME, Event
+from emosieve.record.decisions import LOG_NAME
+from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.text import escape
 from emosieve.watch.inbox import Inbox, survey_directory

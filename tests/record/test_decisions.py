@@ -7,12 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from conftest import names_in, read_log
-from emosieve.record.decisions import START, DecisionLog, Position, event_time, parse_line, stamp_after
+from emosieve.record.decisions import START, DecisionLog, Position, stamp_after
 
 
 def event(task: str = "outputs_1", **more: Any) -> dict[str, Any]:
@@ -105,17 +103,6 @@ class TestAppend:
             append(DecisionLog(str(root)), event())
 
         assert not (tmp_path / "elsewhere").exists()
-
-    @given(st.text(st.characters(codec=None)))
-    def test_no_raw_control_reaches_the_log(self, text: str) -> None:
-        """Whatever text an event carries, its line is valid JSON without control or bidi characters."""
-        from emosieve.record.decisions import _line
-
-        line = _line({"event": "decided", "task": text, "nested": [{text: text}]})
-
-        shown = line.decode()[:-1]
-        assert not set("\x00\x1b\x7f\x9b\u2028\u202e\u2066\n") & set(shown)
-        assert "decided" == orjson.loads(line)["event"]
 
 
 class TestRotation:
@@ -281,23 +268,6 @@ class TestLastAbout:
         (root / "decisions.jsonl").touch()
 
         assert DecisionLog(str(root)).last_about("normal/outputs_1") is None
-
-
-@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"nonsense\n", b'{"event":1}\n', b'{"event":"decided"}'])
-def test_a_line_that_is_no_event_is_passed_over(line: bytes) -> None:
-    """Foreign, torn and empty lines are no events."""
-    assert parse_line(line) is None
-
-
-@pytest.mark.parametrize("time", [None, 3, "yesterday"])
-def test_an_event_without_a_time_is_of_the_epoch(time: object) -> None:
-    """A time that cannot be read does not stop a rotation."""
-    assert 0 == event_time({"time": time}).timestamp()
-
-
-def test_a_time_without_offset_is_utc() -> None:
-    """A naive time of a log edited by hand is read as UTC."""
-    assert "2024-01-04T00:00:00+00:00" == event_time({"time": "2024-01-04T00:00:00"}).isoformat()
 
 
 def test_nothing_stays_open(root: Path) -> None:

@@ -13,7 +13,7 @@ from emosieve.text import Language, Message, Phrase, escape, waiting_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from emosieve.record.decisions import Event
+    from emosieve.record.lines import Event
     from emosieve.service.liveness import Heartbeat, Pending, Status
     from emosieve.service.overview import Overview
 

@@ -5,8 +5,6 @@ tail off, writes, and closes: so restore and reclassify may run beside the
 daemon, and no file under the root stays open between batches.
 """
 
-import hashlib
-import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +16,23 @@ from typing import Any, Final, Literal
 import orjson
 import structlog
 
+from emosieve.record.lines import (
+    Event,
+    cut_torn_tail,
+    event_time,
+    head_of,
+    last_line,
+    line_of,
+    parse_line,
+    search_backwards,
+    whole_size,
+    write_all,
+)
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory, open_plain, take_lock
 from emosieve.text import escape
 
 log = structlog.get_logger()
 
-Event = dict[str, Any]
 Sync = Literal["batch", "always", "never"]
 
 SCHEMA: Final = 1
@@ -33,9 +42,6 @@ STAMP_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 """UTC with microseconds: such names sort by time."""
 
 _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
-_HEAD_BYTES = 4096
-_TAIL_STEP = 65536
-_JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class DecisionLog:
         is_new = not os.path.lexists(path)
         descriptor = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            whole = _cut_torn_tail(descriptor)
+            whole = cut_torn_tail(descriptor)
             try:
                 self._write(descriptor, events)
             except OSError as error:
@@ -121,10 +127,10 @@ class DecisionLog:
     def _write(self, descriptor: int, events: Sequence[Mapping[str, Any]]) -> None:
         if self.sync == "always":
             for event in events:
-                _write_all(descriptor, _line(event))
+                write_all(descriptor, line_of(event))
                 _sync_data(descriptor)
             return
-        _write_all(descriptor, b"".join(map(_line, events)))
+        write_all(descriptor, b"".join(map(line_of, events)))
         if self.sync == "batch":
             _sync_data(descriptor)
 
@@ -137,14 +143,14 @@ class DecisionLog:
             return
         descriptor = open_plain(path, os.O_RDWR)
         try:
-            _cut_torn_tail(descriptor)
-            last = last_line(descriptor)
+            cut_torn_tail(descriptor)
+            newest = last_line(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(path, f"{self.root}/{self._rotated_name(last)}")
+        os.rename(path, f"{self.root}/{self._rotated_name(newest)}")
 
-    def _rotated_name(self, last: bytes) -> str:
-        stamp = stamp_after(parse_line(last) or {}, self.files()[:-1])
+    def _rotated_name(self, newest: bytes) -> str:
+        stamp = stamp_after(parse_line(newest) or {}, self.files()[:-1])
         return f"decisions-{stamp}.jsonl"
 
     def files(self) -> list[str]:
@@ -164,8 +170,8 @@ class DecisionLog:
         except FileNotFoundError:
             return None
         try:
-            whole = _whole_size(descriptor)
-            return Position(name, whole, _head(descriptor)) if whole else None
+            whole = whole_size(descriptor)
+            return Position(name, whole, head_of(descriptor)) if whole else None
         finally:
             os.close(descriptor)
 
@@ -213,7 +219,7 @@ class DecisionLog:
             return False
         try:
             long_enough = os.fstat(descriptor).st_size >= position.offset
-            return bool(position.head) and long_enough and _head(descriptor) == position.head
+            return bool(position.head) and long_enough and head_of(descriptor) == position.head
         finally:
             os.close(descriptor)
 
@@ -234,7 +240,7 @@ class DecisionLog:
         for name in reversed(self.files()):
             try:
                 with open(open_plain(f"{self.root}/{name}", os.O_RDONLY), "rb") as file:
-                    event = _search_backwards(file.fileno(), needles, destination)
+                    event = search_backwards(file.fileno(), needles, destination)
             except FileNotFoundError:
                 continue
             if event is not None and event["event"] == "diverted":
@@ -243,15 +249,6 @@ class DecisionLog:
             if event is not None:
                 return event
         return None
-
-
-def event_time(event: Mapping[str, Any]) -> datetime:
-    """The event's own time, with its offset; the epoch for one that has none."""
-    try:
-        moment = datetime.fromisoformat(event["time"])
-    except (KeyError, TypeError, ValueError):
-        return datetime.fromtimestamp(0, UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
@@ -269,17 +266,6 @@ def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
     return moment.astimezone(UTC).strftime(STAMP_FORMAT)
 
 
-def parse_line(line: bytes) -> Event | None:
-    """One line of the log; ``None`` for a torn or foreign one."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
-
-
 def sync_path(path: str) -> None:
     """Force a file's bytes, or a directory's names, to the disk; a symlink is not followed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -290,81 +276,5 @@ def sync_path(path: str) -> None:
 
 
 def _sync_data(descriptor: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS has no fdatasync
-
-
-def _line(event: Mapping[str, Any]) -> bytes:
-    """A line of the log; strings are escaped where they come in, and once more here for certain."""
-    try:
-        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:
-        line = orjson.dumps(_without_surrogates(event), option=orjson.OPT_APPEND_NEWLINE)
-    if line.isascii() and b"\x7f" not in line:
-        return line
-    return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape(value, len(value))
-    if isinstance(value, Mapping):
-        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_surrogates(one) for one in value]
-    return value
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _whole_size(descriptor: int) -> int:
-    """Bytes up to the end of the last whole line."""
-    end = os.fstat(descriptor).st_size
-    while end:
-        start = max(0, end - _TAIL_STEP)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-def _cut_torn_tail(descriptor: int) -> int:
-    whole = _whole_size(descriptor)
-    if whole < os.fstat(descriptor).st_size:
-        os.ftruncate(descriptor, whole)
-    return whole
-
-
-def last_line(descriptor: int) -> bytes:
-    """The last whole line of an open log, with its end; empty when there is none."""
-    end = _whole_size(descriptor)
-    start = end
-    line = b""
-    while start and line.count(b"\n") < 2:  # noqa: PLR2004 - its own end, and that of the line before
-        start = max(0, start - _TAIL_STEP)
-        line = os.pread(descriptor, end - start, start)
-    return line[line[:-1].rfind(b"\n") + 1 :]
-
-
-def _head(descriptor: int) -> str:
-    start = os.pread(descriptor, _HEAD_BYTES, 0)
-    return hashlib.sha256(start.partition(b"\n")[0]).hexdigest()[:16] if start else ""
-
-
-def _search_backwards(descriptor: int, needles: Sequence[bytes], destination: str) -> Event | None:
-    if os.fstat(descriptor).st_size == 0:
-        return None
-    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as log:
-        end = len(log)
-        while (found := max(log.rfind(needle, 0, end) for needle in needles)) >= 0:
-            start = log.rfind(b"\n", 0, found) + 1
-            stop = log.find(b"\n", found)
-            event = parse_line(log[start : stop + 1]) if stop >= 0 else None
-            if event and event["event"] != "joined" and destination in map(event.get, ("destination", "to")):
-                return event
-            end = found
-    return None
+    sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+    sync(descriptor)

@@ -18,12 +18,8 @@ import structlog
 
 from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
-from emosieve.record.decisions import (
-    START,
-    DecisionLog,
-    Event,
-    stamp_after,
-)
+from emosieve.record.decisions import START, DecisionLog, stamp_after
+from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.statistics import Tally
 from emosieve.text import Language

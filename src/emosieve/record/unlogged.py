@@ -6,7 +6,8 @@ from typing import Final
 
 import orjson
 
-from emosieve.record.decisions import DecisionLog, parse_line
+from emosieve.record.decisions import DecisionLog
+from emosieve.record.lines import parse_line
 from emosieve.record.locking import open_plain
 
 _KEYS: Final = (b'"destination":"', b'"to":"')

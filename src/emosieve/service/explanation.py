@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 from emosieve.errors import BadResult, SetupError
 from emosieve.judge.ruleset import Action, Evidence, Observation, Outcome, RuleSet, Verdict, evaluate, judge
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
-from emosieve.record.decisions import Event
 from emosieve.record.evidence import evidence_of
+from emosieve.record.lines import Event
 from emosieve.revision import root_of
 from emosieve.service.flow import Flow
 from emosieve.service.liveness import read_heartbeat

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from emosieve.intake import Intake
-from emosieve.record.decisions import DecisionLog, Event, parse_line
+from emosieve.record.decisions import DecisionLog
+from emosieve.record.lines import Event, parse_line
 from emosieve.record.unlogged import unlogged_among
 from emosieve.service.flow import inbox_of
 from emosieve.service.liveness import Heartbeat, read_heartbeat

@@ -1,0 +1,130 @@
+"""What one line of the decision log is, and how the lines of one open file are found, cut and written.
+
+A line is whole when its newline is there; what stands after the last newline
+is torn, and is nobody's until it is whole.
+"""
+
+import hashlib
+import mmap
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from emosieve.text import escape
+
+Event = dict[str, Any]
+
+_HEAD_BYTES = 4096
+_BLOCK_BYTES = 65536
+_JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def parse_line(line: bytes) -> Event | None:
+    """One line of the log; ``None`` for a torn or foreign one."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def line_of(event: Mapping[str, Any]) -> bytes:
+    """A line of the log; strings are escaped where they come in, and once more here for certain."""
+    try:
+        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        line = orjson.dumps(_without_surrogates(event), option=orjson.OPT_APPEND_NEWLINE)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value, len(value))
+    if isinstance(value, Mapping):
+        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(one) for one in value]
+    return value
+
+
+def event_time(event: Mapping[str, Any]) -> datetime:
+    """The event's own time, with its offset; the epoch for one that has none."""
+    try:
+        moment = datetime.fromisoformat(event["time"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def whole_size(descriptor: int) -> int:
+    """Bytes up to the end of the last whole line."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def cut_torn_tail(descriptor: int) -> int:
+    """Cut off what stands after the last whole line; gives the size that is left, in bytes."""
+    whole = whole_size(descriptor)
+    if whole < os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, whole)
+    return whole
+
+
+def last_line(descriptor: int) -> bytes:
+    """The last whole line with its newline; empty when there is none."""
+    end = whole_size(descriptor)
+    start = end
+    line = b""
+    while start and line.count(b"\n") < 2:  # noqa: PLR2004 - its own end, and that of the line before
+        start = max(0, start - _BLOCK_BYTES)
+        line = os.pread(descriptor, end - start, start)
+    return line[line[:-1].rfind(b"\n") + 1 :]
+
+
+def head_of(descriptor: int) -> str:
+    """Digest of the first line, by which a file is known under any name; empty for an empty file."""
+    start = os.pread(descriptor, _HEAD_BYTES, 0)
+    return hashlib.sha256(start.partition(b"\n")[0]).hexdigest()[:16] if start else ""
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little the kernel takes at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def search_backwards(descriptor: int, needles: Sequence[bytes], destination: str) -> Event | None:
+    """The newest event that put something at a destination.
+
+    Args:
+        descriptor: of the open file.
+        needles: bytes that a line about it holds, one or the other; only such lines are parsed.
+        destination: as the event must name it.
+    """
+    if os.fstat(descriptor).st_size == 0:
+        return None
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as log:
+        end = len(log)
+        while (found := max(log.rfind(needle, 0, end) for needle in needles)) >= 0:
+            start = log.rfind(b"\n", 0, found) + 1
+            stop = log.find(b"\n", found)
+            event = parse_line(log[start : stop + 1]) if stop >= 0 else None
+            if event and event["event"] != "joined" and destination in map(event.get, ("destination", "to")):
+                return event
+            end = found
+    return None
