@@ -17,6 +17,7 @@ from emosieve.commands import (
     stats,
     status,
     sweep,
+    tail,
     watch,
 )
 from emosieve.errors import SetupError
@@ -51,9 +52,10 @@ def _main(
 app.command()(watch.watch)
 app.command()(sweep.sweep)
 app.command()(explain.explain)
+app.command()(tail.tail)
 app.command()(status.status)
-app.command()(check.check)
 app.command()(stats.stats)
+app.command()(check.check)
 app.add_typer(config.app, name="config")
 app.command()(restore.restore)
 app.command()(reclassify.reclassify)

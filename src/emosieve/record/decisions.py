@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import orjson
 import structlog
@@ -20,9 +20,11 @@ from emosieve.record.lines import (
     Event,
     cut_torn_tail,
     event_time,
+    events_with,
     head_of,
     last_line,
     line_of,
+    lines_backwards,
     parse_line,
     search_backwards,
     whole_size,
@@ -165,24 +167,29 @@ class DecisionLog:
         return end or START
 
     def _end_of(self, name: str) -> Position | None:
-        try:
-            descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
-        except FileNotFoundError:
+        if (file := self.open_file(name)) is None:
             return None
+        with file:
+            whole = whole_size(file.fileno())
+            return Position(name, whole, head_of(file.fileno())) if whole else None
+
+    def open_file(self, name: str) -> BinaryIO | None:
+        """A file of the log, for reading; ``None`` when there is none of this name.
+
+        Raises:
+            OSError: it cannot be opened, or is no plain file.
+        """
         try:
-            whole = whole_size(descriptor)
-            return Position(name, whole, head_of(descriptor)) if whole else None
-        finally:
-            os.close(descriptor)
+            return open(open_plain(f"{self.root}/{name}", os.O_RDONLY), "rb", buffering=1 << 18)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def read(self, after: Position = START) -> Iterator[Event]:
         """The events after a position, oldest first; a line that is no event is passed over."""
         for name, offset in self._locate(after) or [(name, 0) for name in self.files()]:
-            try:
-                descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
-            except FileNotFoundError:
+            if (file := self.open_file(name)) is None:
                 continue
-            with open(descriptor, "rb", buffering=1 << 18) as file:
+            with file:
                 file.seek(offset)
                 for line in file:
                     event = parse_line(line)
@@ -192,6 +199,31 @@ class DecisionLog:
                         log.warning(
                             "decisions.unreadable", path=f"{self.root}/{name}", line=escape(repr(line[:60]))
                         )
+
+    def lines_before(self, position: Position) -> Iterator[bytes]:
+        """The whole lines up to a position, newest first, as they stand, whatever they say.
+
+        A position that is lost has no lines before it.
+        """
+        file, older = self._open_at(position)
+        if file is not None:
+            with file:
+                yield from lines_backwards(file.fileno(), position.offset)
+        for name in reversed(older):
+            if (file := self.open_file(name)) is not None:
+                with file:
+                    yield from lines_backwards(file.fileno(), whole_size(file.fileno()))
+
+    def _open_at(self, position: Position) -> tuple[BinaryIO | None, list[str]]:
+        """The file that a position lies in, and the names of all older ones, oldest first."""
+        while True:
+            files = before = self.files()
+            while files:
+                *files, name = files
+                if (file := self._open_if_in(name, position)) is not None:
+                    return file, files
+            if before == self.files():  # else it was rotated between the listing and the look
+                return None, []
 
     def knows(self, position: Position) -> bool:
         """Whether a position still points into this log."""
@@ -213,36 +245,41 @@ class DecisionLog:
         return next((index for index in order if self._is_in(files[index], position)), None)
 
     def _is_in(self, name: str, position: Position) -> bool:
-        try:
-            descriptor = open_plain(f"{self.root}/{name}", os.O_RDONLY)
-        except FileNotFoundError:
+        if (file := self._open_if_in(name, position)) is None:
             return False
-        try:
-            long_enough = os.fstat(descriptor).st_size >= position.offset
-            return bool(position.head) and long_enough and head_of(descriptor) == position.head
-        finally:
-            os.close(descriptor)
+        file.close()
+        return True
+
+    def _open_if_in(self, name: str, position: Position) -> BinaryIO | None:
+        """A file of the log if it is the one that a position lies in."""
+        if (file := self.open_file(name)) is None:
+            return None
+        long_enough = os.fstat(file.fileno()).st_size >= position.offset
+        if position.head and long_enough and head_of(file.fileno()) == position.head:
+            return file
+        file.close()
+        return None
 
     def about(self, task: str) -> list[Event]:
-        """All events of the tasks of this name, oldest first."""
-        return [event for event in self.read() if event.get("task") == task]
-
-    def lines_before(self, position: Position) -> Iterator[bytes]:
-        """The lines of the current file, newest first."""
-        del position
-        with open(open_plain(f"{self.root}/{LOG_NAME}", os.O_RDONLY), "rb") as file:
-            yield from reversed(file.readlines())
+        """All events of the tasks of this name, oldest first; no other line is parsed."""
+        needle = line_of({"task": task})[1:-2]  # as it stands within a line
+        events = []
+        for name in self.files():
+            if (file := self.open_file(name)) is None:
+                continue
+            with file:
+                events += [one for one in events_with(file.fileno(), needle) if one.get("task") == task]
+        return events
 
     def last_about(self, destination: str) -> Event | None:
         """The newest event that put a task at this destination, by a search from the end."""
         text = orjson.dumps(destination)
         needles = (b'"destination":' + text, b'"to":' + text)
         for name in reversed(self.files()):
-            try:
-                with open(open_plain(f"{self.root}/{name}", os.O_RDONLY), "rb") as file:
-                    event = search_backwards(file.fileno(), needles, destination)
-            except FileNotFoundError:
+            if (file := self.open_file(name)) is None:
                 continue
+            with file:
+                event = search_backwards(file.fileno(), needles, destination)
             if event is not None and event["event"] == "diverted":
                 # It stands elsewhere than its decision says; the decision is what is asked for.
                 return {**(self.last_about(event["from"]) or event), "destination": destination}

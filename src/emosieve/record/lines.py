@@ -8,7 +8,7 @@ import hashlib
 import mmap
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,15 +84,35 @@ def cut_torn_tail(descriptor: int) -> int:
     return whole
 
 
+def lines_backwards(descriptor: int, end: int) -> Iterator[bytes]:
+    """The lines before an offset, newest first, read in blocks: memory is that of a block and a line.
+
+    Args:
+        descriptor: of the open file.
+        end: bytes from its start, the end of a line. When the file is cut below it meanwhile, there
+            are no more lines.
+    """
+    if end == 0:
+        return
+    end -= 1  # the newest line's own newline
+    pieces: list[bytes] = []  # of the line that begins further up, last piece first
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        block = os.pread(descriptor, end - start, start)
+        if len(block) < end - start:
+            return
+        *above, piece = block.split(b"\n")
+        pieces.append(piece)
+        for piece in reversed(above):
+            yield b"".join(reversed(pieces)) + b"\n"
+            pieces = [piece]
+        end = start
+    yield b"".join(reversed(pieces)) + b"\n"
+
+
 def last_line(descriptor: int) -> bytes:
     """The last whole line with its newline; empty when there is none."""
-    end = whole_size(descriptor)
-    start = end
-    line = b""
-    while start and line.count(b"\n") < 2:  # noqa: PLR2004 - its own end, and that of the line before
-        start = max(0, start - _BLOCK_BYTES)
-        line = os.pread(descriptor, end - start, start)
-    return line[line[:-1].rfind(b"\n") + 1 :]
+    return next(lines_backwards(descriptor, whole_size(descriptor)), b"")
 
 
 def head_of(descriptor: int) -> str:
@@ -128,3 +148,17 @@ def search_backwards(descriptor: int, needles: Sequence[bytes], destination: str
                 return event
             end = found
     return None
+
+
+def events_with(descriptor: int, needle: bytes) -> Iterator[Event]:
+    """The events whose lines hold some bytes, oldest first; no other line is parsed."""
+    if (size := whole_size(descriptor)) == 0:
+        return
+    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as log:
+        end = 0
+        while (found := log.find(needle, end)) >= 0:
+            start = log.rfind(b"\n", end, found) + 1 or end
+            end = log.find(b"\n", found) + 1
+            event = parse_line(log[start:end])
+            if event is not None:
+                yield event
