@@ -7,8 +7,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "emosieve"
 WINGS = [
-    {"errors"},
     {"text"},
+    {"errors"},
     {"judge"},
     {"settings"},
     {"watch"},

@@ -39,6 +39,15 @@ _NO_DIRECTORY = Phrase(
 )
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_ONE_FOLDER = Phrase(
+    "{first} and {second} are one folder; write two different ones in [filing]",
+    "{first} 与 {second} 是同一个文件夹；请在 [filing] 中写两个不同的文件夹",
+)
+_CANNOT_BE_MADE = Phrase(
+    "{path}: cannot be made: {cause}; make it, or allow it",
+    "{path}：无法创建：{cause}；请手动创建，或给予权限",
+)
+
 
 class Folders:
     """Where things are: locations are paths under the root, or absolute, as the log writes them.
@@ -103,7 +112,7 @@ class Folders:
             status = os.stat(self.path(folder))
             twin = places.setdefault((status.st_dev, status.st_ino), folder)
             if twin != folder:
-                raise SetupError(f"{twin} and {folder} are one folder; write two different ones in [filing]")
+                raise SetupError(_ONE_FOLDER(first=twin, second=folder))
 
     def clean(self) -> None:
         """Remove what a run that died left half copied or removed; call it only while the log is locked."""
@@ -119,7 +128,7 @@ class Folders:
             with suppress(FileExistsError):
                 os.mkdir(path)
         except OSError as error:
-            raise SetupError(f"{path}: cannot be made: {error.strerror}; make it, or allow it") from None
+            raise SetupError(_CANNOT_BE_MADE(path=path, cause=error.strerror)) from None
         problem = folder_problem(path)
         if problem:
             raise SetupError(str(problem))

@@ -27,6 +27,9 @@ from emosieve.text import escape
 from emosieve.watch.inbox import survey_directory
 
 NUMBERS: Final = ("time", "emotion", "confidence", "gap", "scores")
+GONE: Final = "is gone"
+CHANGED: Final = "changed since it was looked at"
+"""Causes of a move that was not made, beside what the system says."""
 
 log = structlog.get_logger()
 
@@ -203,7 +206,7 @@ class Intake:
             if unchanged:
                 standing.append(proposal)
             else:
-                cause = "is gone" if gone else "changed since it was looked at"
+                cause = GONE if gone else CHANGED
                 others.append(
                     NotDone(str(proposal.body["task"]), proposal.source, cause, gone, is_news=False)
                 )

@@ -4,7 +4,7 @@ Both may run beside the daemon: they commit through the same intake, under the l
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -18,13 +18,30 @@ from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
-from emosieve.text import escape
+from emosieve.text import Phrase
 from emosieve.watch.inbox import Inbox, survey_directory
 from emosieve.watch.wholeness import Settled
 
 REVIEWS_NAME: Final = "reviews.jsonl"
 BATCH: Final = 256
 _OTHER_SIDE: Final = {"normal": "low_quality", "low_quality": "normal"}
+
+_UNPRINTABLE = Phrase(
+    "{path}: its name cannot be shown or logged; give it another",
+    "{path}：名称含有无法显示或记录的字符；请改名",
+)
+_NOT_FILED = Phrase(
+    "{path} is not a filed task; give one in normal/, low_quality/ or quarantine/",
+    "{path} 不是已归档的任务；请给出 normal/、low_quality/ 或 quarantine/ 里的任务",
+)
+_NO_TASK = Phrase(
+    "{path}: there is no such task; check the path",
+    "{path}：没有这个任务；请检查路径",
+)
+_CANNOT_BE_SEEN = Phrase(
+    "{path}: cannot be looked at: {cause}; give the directory of a task that this user may read",
+    "{path}：无法查看：{cause}；请给出当前用户有权读取的任务目录",
+)
 
 
 def root_of(path: str) -> str | None:
@@ -53,15 +70,15 @@ def _restoration(intake: Intake, path: str) -> Proposal:
     location = intake.folders.location_of(path)
     verdict = intake.folders.verdict_at(location)
     if not location.isprintable():
-        raise SetupError(f"{escape(path)}: its name cannot be shown or logged; give it another")
+        raise SetupError(_UNPRINTABLE(path=path))
     if verdict is None:
-        raise SetupError(f"{path} is not a filed task; give one in normal/, low_quality/ or quarantine/")
+        raise SetupError(_NOT_FILED(path=path))
     try:
         survey = survey_directory(path, os.path.basename(path))
     except FileNotFoundError:
-        raise SetupError(f"{path}: there is no such task") from None
+        raise SetupError(_NO_TASK(path=path)) from None
     except OSError as error:
-        raise SetupError(f"{path}: cannot be looked at: {error.strerror}") from None
+        raise SetupError(_CANNOT_BE_SEEN(path=path, cause=error.strerror)) from None
     event = intake.log.last_about(location) or {}
     other = _OTHER_SIDE.get(verdict)
     body = {
@@ -102,6 +119,7 @@ def reclassify(
     *,
     unlogged: bool = False,
     by_hand: bool = False,
+    on_judged: Callable[[], object] = lambda: None,
 ) -> Iterator[Reclassification]:
     """Judge every filed task anew; gives those that change sides, without moving them.
 
@@ -110,8 +128,9 @@ def reclassify(
         rules: today's rules.
         unlogged: also tasks that stand in a folder without an event.
         by_hand: also tasks that a person restored or reviewed.
+        on_judged: called for each task that was judged, whatever came of it.
     """
-    changed = list(_changed(intake, rules))
+    changed = list(_changed(intake, rules, on_judged))
     if not changed:
         return
     events = _last_events(intake, {proposal.source for proposal in changed})
@@ -141,7 +160,7 @@ def in_batches(proposals: Iterable[Proposal]) -> Iterator[list[Proposal]]:
         yield batch
 
 
-def _changed(intake: Intake, rules: RuleSet) -> Iterator[Proposal]:
+def _changed(intake: Intake, rules: RuleSet, on_judged: Callable[[], object]) -> Iterator[Proposal]:
     for verdict in _OTHER_SIDE:
         folder = intake.folders.by_verdict[verdict]
         path = intake.folders.path(folder)
@@ -150,7 +169,10 @@ def _changed(intake: Intake, rules: RuleSet) -> Iterator[Proposal]:
         inbox = Inbox(path, "*", frozenset(), ask_lease=False)
         for name in inbox.list().tasks:
             decided = _judge_filed(inbox, name, rules)
-            if decided is not None and decided.body["verdict"] != verdict:
+            if decided is None:
+                continue
+            on_judged()
+            if decided.body["verdict"] != verdict:
                 body = {**decided.body, "event": "reclassified"}
                 body.pop("destination")
                 yield Proposal(body, f"{folder}/{name}", decided.folder, decided.survey)

@@ -1,13 +1,17 @@
 """Where settings come from, which source wins, and what each wrong setting is answered with."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from emosieve.errors import SetupError
 from emosieve.settings import Loaded, Settings, load
-from emosieve.settings.loading import flatten
+from emosieve.settings.loading import flatten, written_language
+from emosieve.settings.refusals import wrong_value
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Sources:
@@ -297,8 +301,8 @@ def test_the_other_profiles_stay_beside_ones_own(sources: Sources) -> None:
             "profiles.own.min_gap.value is not a setting; did you mean profiles.own.min_gap?",
         ),
         (["quiet_seconds = 1"], "quiet_seconds is not a setting; did you mean settle.quiet_seconds?"),
-        (["zzz = 1"], "zzz is not a setting"),
-        (['"a\\u001bb" = 1'], "a\\u001bb is not a setting"),
+        (["zzz = 1"], "zzz is not a setting; emosieve config schema lists them all"),
+        (['"a\\u001bb" = 1'], "a\\u001bb is not a setting; emosieve config schema lists them all"),
         (["[watch.mode]", "x = 1"], "watch.mode.x is not a setting; did you mean watch.mode?"),
     ],
 )
@@ -352,7 +356,7 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
             ["[settle]", "require = ['a/b']"],
             "settle.require = ['a/b']: 'a/b' must be the plain name of a file",
         ),
-        (["[settle]", "require = [5]"], "settle.require.0 = 5: must be a valid string"),
+        (["[settle]", "require = [5]"], "settle.require.0 = 5: must be text, in quotes"),
         (['language = "fr"'], "language = fr: must be 'zh' or 'en'"),
         (
             ["[rules.actions]", 'ambiguous = "drop"'],
@@ -379,7 +383,7 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
             ["profile = 'own'", "[profiles]", "own = 5"],
             "profiles.own = 5: is a table; write [profiles.own] and its keys below it",
         ),
-        (["profile = 5"], "profile = 5: must be a valid string"),
+        (["profile = 5"], "profile = 5: must be text, in quotes"),
         (
             ["[log]", 'level = "\\u001b[2J"'],
             "log.level = \\u001b[2J: must be 'debug', 'info', 'warning' or 'error'",
@@ -434,7 +438,10 @@ def test_a_folder_is_no_settings_file(sources: Sources) -> None:
 def test_a_file_that_is_not_toml_is_refused(sources: Sources) -> None:
     """A syntax error is refused with the file, line and column."""
     sources.file("[rules]", "min_gap = ", "min_top = 0.3")
-    assert f"{sources.path}: is not TOML: Invalid value (at line 2, column 11)" == sources.refusal()
+    assert (
+        f"{sources.path}: is not TOML: Invalid value (at line 2, column 11); correct it there"
+        == sources.refusal()
+    )
 
 
 def test_a_file_that_is_not_utf8_is_refused(sources: Sources) -> None:
@@ -451,7 +458,9 @@ def test_a_file_that_cannot_be_read_is_refused(sources: Sources, monkeypatch: py
 
     sources.file("")
     monkeypatch.setattr("emosieve.settings.loading.TomlConfigSettingsSource", refuse)
-    assert f"{sources.path}: cannot be read: Permission denied" == sources.refusal()
+    assert (
+        f"{sources.path}: cannot be read: Permission denied; allow this user to read it" == sources.refusal()
+    )
 
 
 # Wrong settings: the environment
@@ -511,7 +520,7 @@ def test_variables_of_others_are_ignored(sources: Sources) -> None:
         (
             "RULES__MIN_CONFIDENCE",
             "high",
-            "rules.min_confidence = high: must be a valid number, unable to parse string as a number",
+            "rules.min_confidence = high: must be a number",
         ),
         ("LOG__LEVEL", "LOUD", "log.level = LOUD: must be 'debug', 'info', 'warning' or 'error'"),
         ("RULES", "5", "rules = 5: is a table; write [rules] and its keys below it"),
@@ -561,10 +570,10 @@ def test_a_list_that_is_not_json_is_refused(sources: Sources) -> None:
         ),
         ("profiles=6", "profiles = 6: is a table; write [profiles] and its keys below it"),
         ("profiles.own=6", "profiles.own = 6: is a table; write [profiles.own] and its keys below it"),
-        ("root=5", "root = 5: must be a valid string"),
+        ("root=5", "root = 5: must be text, in quotes"),
         (
             "settle.quiet_seconds=",
-            "settle.quiet_seconds = : must be a valid number, unable to parse string as a number",
+            "settle.quiet_seconds = : must be a number",
         ),
     ],
 )
@@ -576,12 +585,16 @@ def test_a_wrong_override_is_named(sources: Sources, override: str, expected: st
 @pytest.mark.parametrize("override", ["rules.min_gap", "", "=0.1", " =0.1", "rules"])
 def test_an_override_that_is_none_is_refused(sources: Sources, override: str) -> None:
     """--set without a key or without a value is answered with its form."""
-    assert f"--set {override}: write --set section.key=value" == sources.refusal(override)
+    assert f"--set {override}: write --set section.key=value, as --set rules.min_gap=0.1" == sources.refusal(
+        override
+    )
 
 
 def test_an_override_below_a_value_is_refused(sources: Sources) -> None:
     """A key below something that an earlier --set made a value is refused."""
-    expected = "--set rules.min_gap=0.1: rules is given as a value already"
+    expected = (
+        "--set rules.min_gap=0.1: rules is given as a value already; give either that or the keys below it"
+    )
     assert expected == sources.refusal("rules=1", "rules.min_gap=0.1")
 
 
@@ -615,7 +628,7 @@ def test_an_unknown_profile_is_refused_from_any_source(sources: Sources) -> None
     """The file and the environment cannot choose what does not exist either."""
     sources.file('profile = "nobody"', "[profiles.own]")
     known = "default, customer_service, psych_screening, social_robot, own"
-    assert f"there is no profile 'nobody' (there are {known})" == sources.refusal()
+    assert f"there is no profile 'nobody'; choose among {known}" == sources.refusal()
     sources.variables(PROFILE="noone")
     assert "there is no profile 'noone'" in sources.refusal()
 
@@ -634,3 +647,86 @@ def test_every_mistake_has_its_line(sources: Sources) -> None:
     assert "settle.root is not a setting; did you mean root?" in refusal
     assert "language = chinese: must be 'zh' or 'en'" in refusal
     assert "write 0.7" in refusal
+
+
+# Both languages
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "rules.min_confidence=60",
+            "rules.min_confidence = 60：应为 0 到 1 之间的比例，不是百分数；请写 0.6",
+        ),
+        ("rules.min_gap=-1", "rules.min_gap = -1：不能小于 0"),
+        ("rules.min_gap=true", "rules.min_gap = True：应为数字，不能是 true 或 false"),
+        ("rules.min_gap=high", "rules.min_gap = high：必须是数字"),
+        ("settle.quiet_seconds=0", "settle.quiet_seconds = 0：必须大于 0"),
+        ("report.keep=1.5", "report.keep = 1.5：必须是整数"),
+        ("language=fr", "language = fr：只能是 'zh' 或 'en'"),
+        ("root=5", "root = 5：必须是文本，请加引号"),
+        ("rules=5", "rules = 5：是一张表；请写 [rules]，各项写在它下面"),
+        ("settle.require=a", 'settle.require = a：必须是列表，例如 ["result.json"]'),
+        (
+            "filing.normal=../x",
+            "filing.normal = ../x：请写输出目录下的单个文件夹名，或输出目录之外的绝对路径",
+        ),
+        ("setle.quiet_seconds=1", "没有 setle 这项配置；是否想写 settle？"),
+        ("zzz=1", "没有 zzz 这项配置；emosieve config schema 可列出全部配置"),
+    ],
+)
+def test_a_refusal_is_said_in_chinese(sources: Sources, override: str, expected: str) -> None:
+    """The same refusal reads in Chinese, from the name of the source to what to write instead."""
+    with pytest.raises(SetupError) as error:
+        sources.load(override)
+    assert f"命令行：{expected}" == error.value.text("zh")
+
+
+def test_a_reason_without_words_is_pydantics_own() -> None:
+    """A kind of error that has no phrase here is said in pydantic's English in either language."""
+    problem: ErrorDetails = {"type": "later", "loc": ("log", "level"), "msg": "Too {late}", "input": "x"}
+    words = wrong_value(problem, "profile mine")
+    assert ("profile mine: log.level = x: Too {late}", "预设 mine：log.level = x：Too {late}") == (
+        words.text("en"),
+        words.text("zh"),
+    )
+
+
+def test_every_mistake_has_its_line_in_chinese(sources: Sources) -> None:
+    """Several refusals are told together in either language, a line each."""
+    sources.file("[rules]", "min_gap = 5", "min_gapp = 0.1")
+    with pytest.raises(SetupError) as error:
+        sources.load()
+    assert [
+        "emosieve.toml：没有 rules.min_gapp 这项配置；是否想写 rules.min_gap？",
+        "emosieve.toml：rules.min_gap = 5：应为 0 到 1 之间的比例，不是百分数；请写 0.05",
+    ] == error.value.text("zh").splitlines()
+
+
+# The language before there are settings
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ('language = "zh"', "zh"),
+        ("  language = 'en' # for now", "en"),
+        ('[settle\nlanguage = "zh"', None),
+        ('[log]\nlanguage = "zh"', None),
+        ('x = \nlanguage = "zh"', "zh"),
+        ('language = "fr"', None),
+        ("", None),
+    ],
+)
+def test_the_language_is_read_from_a_file_with_mistakes(
+    sources: Sources, toml: str, expected: str | None
+) -> None:
+    """The key at the top of the file counts although the rest cannot be read, and in a table it does not."""
+    sources.path.write_text(toml)
+    assert expected == written_language(str(sources.path))
+
+
+def test_a_missing_file_names_no_language(tmp_path: Path) -> None:
+    """Neither a missing file nor a directory can say a language."""
+    assert (None, None) == (written_language(str(tmp_path / "none")), written_language(str(tmp_path)))

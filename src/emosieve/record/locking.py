@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from emosieve.errors import RootBusy, SetupError
-from emosieve.text import escape
+from emosieve.text import Message, Phrase
 
 STATE_DIRECTORY: Final = ".emosieve"
 """emosieve's own directory under the root: locks, checkpoint, and what is on its way out."""
@@ -23,6 +23,21 @@ INTAKE_LOCK: Final = f"{STATE_DIRECTORY}/intake.lock"
 _LOCK_PAUSE_SECONDS: Final = 0.01
 
 log = structlog.get_logger()
+
+_NO_DIRECTORY = Phrase(
+    "{path}: is not a directory; move it away, emosieve keeps its locks there",
+    "{path}：不是目录；emosieve 的锁文件要放在这里，请把它移走",
+)
+_BUSY = Phrase(
+    "{root}: another emosieve is at work on this root ({holder}); stop it first",
+    "{root}：另一个 emosieve 正在处理这个输出目录（{holder}）；请先停止它",
+)
+_HOLDER = Phrase("host {host}, pid {pid}", "主机 {host}，进程 {pid}")
+_HOLDER_IN_CONTAINER = Phrase(
+    "container {host}, pid {pid}",
+    "容器 {host}，进程 {pid}",
+)
+_UNKNOWN_HOLDER = Phrase("its name is not written yet", "对方尚未登记")
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
@@ -51,7 +66,7 @@ def make_state_directory(root: str) -> None:
     with suppress(FileExistsError):
         os.mkdir(path)
     if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise SetupError(f"{path}: is not a directory; move it away, emosieve keeps its locks there")
+        raise SetupError(_NO_DIRECTORY(path=path))
 
 
 def take_lock(path: str, *, patience: float = 0.0) -> tuple[int, bool]:
@@ -117,7 +132,7 @@ class IntakeLock:
         try:
             self._descriptor, locked = take_lock(self._path)
         except BlockingIOError:
-            raise RootBusy(f"{self._root}: {_holder_words(self._root)}") from None
+            raise RootBusy(_busy(self._root)) from None
         if not locked:
             log.warning("intake.no_locks", path=self._path, hint="start no second emosieve on this root")
         # A full disk must not keep the daemon away.
@@ -156,9 +171,11 @@ class Holder:
     container: str | None
     pid: int
 
-    def __str__(self) -> str:
-        who = f"host {escape(self.host)}, pid {self.pid}"
-        return f"{who}, container {escape(self.container)}" if self.container else who
+    @property
+    def words(self) -> Message:
+        """By which an operator finds it."""
+        phrase = _HOLDER_IN_CONTAINER if self.container else _HOLDER
+        return phrase(host=self.host, pid=self.pid)
 
 
 def myself() -> Holder:
@@ -210,6 +227,7 @@ def holding_pid(root: str, likely: int | None) -> int | None:
     return None
 
 
-def _holder_words(root: str) -> str:
-    who = read_holder(root) or "its name is not written yet"
-    return f"another emosieve is at work on this root ({who}); stop it first"
+def _busy(root: str) -> Message:
+    """Who holds the intake lock, as written into it."""
+    holder = read_holder(root)
+    return _BUSY(root=root, holder=holder.words if holder else _UNKNOWN_HOLDER())

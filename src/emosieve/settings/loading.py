@@ -5,7 +5,9 @@ and within the choosing source an explicit key beats the profile.
 """
 
 import difflib
+import itertools
 import os
+import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError, TomlConfigSettingsSource
 
 from emosieve.errors import SetupError
+from emosieve.settings import refusals
 from emosieve.settings.models import DEFAULT_PROFILE, ENV_PREFIX, SHIPPED_PROFILES, Profile, Settings
-from emosieve.text import escape
+from emosieve.text import Language, Message
 
 CONFIG_VARIABLE = "EMOSIEVE_CONFIG"
 # Kubernetes injects these for a Service named emosieve; they are nobody's typing error.
 _FOREIGN_PREFIXES = ("EMOSIEVE_SERVICE_", "EMOSIEVE_PORT")
+_LANGUAGE = re.compile(r"language\s*=\s*[\"'](zh|en)[\"']")
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,32 @@ def load(
         settings = Settings(**merged)
     except ValidationError as error:
         problems = [one for one in error.errors() if not _stands_in_profile(one, origins)]
-        lines += [_problem_line(one, origins) for one in problems]
-        raise SetupError("\n".join(dict.fromkeys(lines))) from None
+        lines += [refusals.wrong_value(one, _origin(one, origins)) for one in problems]
+        # What a table repeats of its keys is said once.
+        raise SetupError(*{str(line): line for line in lines}.values()) from None
     if lines:
-        raise SetupError("\n".join(lines))
-    if settings.profile not in {DEFAULT_PROFILE, *settings.profiles}:
-        hint = _did_you_mean(settings.profile, [DEFAULT_PROFILE, *settings.profiles])
-        known = ", ".join([DEFAULT_PROFILE, *settings.profiles])
-        raise SetupError(f"there is no profile {settings.profile!r} (there are {known}){hint}")
+        raise SetupError(*lines)
+    known = [DEFAULT_PROFILE, *settings.profiles]
+    if settings.profile not in known:
+        close = _close_to(settings.profile, known)
+        raise SetupError(refusals.unknown_profile(settings.profile, known, close))
     return Loaded(settings, origins)
+
+
+def written_language(path: str) -> Language | None:
+    """The language at the top of a settings file, although the rest of it may not be readable.
+
+    An error in the settings is to be said in the operator's language before there are settings.
+    """
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            top = itertools.takewhile(lambda line: not line.startswith("["), map(str.lstrip, file))
+            found = next(filter(None, map(_LANGUAGE.match, top)), None)
+    except OSError:
+        return None
+    return typing.cast("Language", found[1]) if found else None
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -101,15 +123,15 @@ def _file_layer(path: str | None) -> Layer:
     if path is None:
         return Layer("file", {})
     if not os.path.isfile(path):
-        raise SetupError(f"{path}: there is no such settings file; check --config or {CONFIG_VARIABLE}")
+        raise SetupError(refusals.NO_FILE(path=path, variable=CONFIG_VARIABLE))
     try:
         values = TomlConfigSettingsSource(Settings, toml_file=path)()
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"{path}: is not TOML: {error}") from None
+        raise SetupError(refusals.NOT_TOML(path=path, cause=str(error))) from None
     except UnicodeDecodeError:
-        raise SetupError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        raise SetupError(refusals.NOT_UTF8(path=path)) from None
     except OSError as error:
-        raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
+        raise SetupError(refusals.UNREADABLE(path=path, cause=error.strerror)) from None
     return Layer(os.path.basename(path), values)
 
 
@@ -120,7 +142,7 @@ def _environment_layer() -> Layer:
     try:
         values = EnvSettingsSource(Settings)()
     except SettingsError as error:
-        raise SetupError(f'environment: {error}; write lists as JSON, as ["result.json"]') from None
+        raise SetupError(refusals.NOT_JSON(cause=str(error))) from None
     return Layer("environment", values)
 
 
@@ -130,8 +152,8 @@ def _check_variable(name: str) -> None:
     for key in keys:
         model = _child(model, key)
         if model is None:
-            known = [f"{ENV_PREFIX}{key.upper().replace('.', '__')}" for key in _known_keys(Settings)]
-            raise SetupError(f"environment: {name} is not a setting{_did_you_mean(name, known)}")
+            known = [f"{ENV_PREFIX}{key.upper().replace('.', '__')}" for key, _ in setting_fields(Settings)]
+            raise SetupError(refusals.unknown_key("environment", name, _close_to(name, known)))
 
 
 def _command_line_layer(overrides: Sequence[str], profile: str | None, root: str | None) -> Layer:
@@ -139,13 +161,13 @@ def _command_line_layer(overrides: Sequence[str], profile: str | None, root: str
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
-            raise SetupError(f"--set {override}: write --set section.key=value")
+            raise SetupError(refusals.NO_EQUALS(override=override))
         table = values
         *parents, leaf = key.strip().split(".")
         for parent in parents:
             table = table.setdefault(parent, {})
             if not isinstance(table, dict):
-                raise SetupError(f"--set {override}: {parent} is given as a value already")
+                raise SetupError(refusals.BELOW_A_VALUE(override=override, parent=parent))
         table[leaf] = _toml_or_text(text.strip())
     if profile is not None:
         values["profile"] = profile
@@ -186,15 +208,15 @@ def _merge(into: dict[str, Any], layer: Layer, origins: dict[str, str], prefix: 
             origins[f"{prefix}{key}"] = layer.name
 
 
-def _take_unknown_out(layer: Layer) -> list[str]:
+def _take_unknown_out(layer: Layer) -> list[Message]:
     """One line for each key that is no setting; they are taken out, so that the rest is checked as well."""
     lines = []
     for path in list(_unknown_keys(Settings, layer.values)):
         key = ".".join(path)
-        known = _known_keys(Settings)
+        known = [known for known, _ in setting_fields(Settings)]
         if path[0] == "profiles":
             known = [f"profiles.{path[1]}.{number}" for number in Profile.model_fields]
-        lines.append(f"{layer.name}: {escape(key)} is not a setting{_did_you_mean(key, known)}")
+        lines.append(refusals.unknown_key(layer.name, key, _close_to(key, known)))
         _take_out(layer.values, path)
     return lines
 
@@ -227,67 +249,37 @@ def _child(model: Any, key: str) -> Any:
     return None
 
 
-def _known_keys(model: Any, prefix: str = "") -> list[str]:
-    """Every dotted key that may be written; a profile's keys under each shipped profile."""
-    keys: list[str] = []
+def setting_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every dotted key that may be written, tables included; a profile's keys under each shipped profile."""
     for name, field in model.model_fields.items():
         annotation = field.annotation
         if typing.get_origin(annotation) is dict:
-            keys += [f"{name}.{one}.{key}" for one in SHIPPED_PROFILES for key in Profile.model_fields]
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            keys += [f"{prefix}{name}", *_known_keys(annotation, f"{prefix}{name}.")]
-        else:
-            keys.append(f"{prefix}{name}")
-    return keys
+            for profile in SHIPPED_PROFILES:
+                yield from setting_fields(Profile, f"{name}.{profile}.")
+            continue
+        yield f"{prefix}{name}", field
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from setting_fields(annotation, f"{prefix}{name}.")
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
+def _close_to(word: str, known: Sequence[str]) -> str | None:
+    """The known word that was probably meant, if any is near."""
     leaf = word.rpartition(".")[2]
     # The right key in the wrong section, or without one: quiet_seconds for settle.quiet_seconds.
-    close = [key for key in known if key.rpartition(".")[2] == leaf][:1]
+    close = [key for key in known if key.rpartition(".")[2] == leaf]
     # A beginning says more than likeness: min_conf is min_confidence, not min_top.
-    close = close or (
-        [key for key in known if key.startswith(word)][:1] if "." in word or "__" in word else []
-    )
+    if not close and ("." in word or "__" in word):
+        close = [key for key in known if key.startswith(word)]
     close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    return close[0] if close else None
 
 
 def _stands_in_profile(problem: ErrorDetails, origins: Mapping[str, str]) -> bool:
     """Whether a refused value came out of a profile, for whose own key the same is said already."""
-    return origins.get(_dotted(problem), "").startswith("profile ")
+    return origins.get(refusals.dotted(problem), "").startswith("profile ")
 
 
-def _dotted(problem: ErrorDetails) -> str:
-    return ".".join(str(part) for part in problem["loc"])
-
-
-def _problem_line(problem: ErrorDetails, origins: Mapping[str, str]) -> str:
-    """One line for one refused value: which key, from where, and what to write instead."""
-    key = _dotted(problem)
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error" and not _is_leaf(problem["input"]):
-        return message
-    value = problem["input"]
-    origin = next(
-        (origins[known] for known in origins if known == key or key.startswith(f"{known}.")), "default"
-    )
-    if problem["type"] == "less_than_equal" and _is_percent(key, value):
-        message = f"this is a share between 0 and 1, not percent; write {float(value) / 100:g}"
-    elif problem["type"] in {"model_type", "dict_type"}:
-        message = f"is a table; write [{key}] and its keys below it"
-    elif problem["type"] == "tuple_type":
-        message = 'must be a list, as ["result.json"]'
-    else:
-        message = message.replace("Input should be", "must be")
-    shown = escape(str(value))
-    return f"{origin}: {key} = {shown}: {message}"
-
-
-def _is_leaf(value: Any) -> bool:
-    return not isinstance(value, dict | BaseModel)
-
-
-def _is_percent(key: str, value: Any) -> bool:
-    share = key.rpartition(".")[2] in Profile.model_fields
-    return share and 1 < float(value) <= 100  # noqa: PLR2004 - per cent
+def _origin(problem: ErrorDetails, origins: Mapping[str, str]) -> str:
+    """The source of a refused value, or of the table that it stands in."""
+    key = refusals.dotted(problem)
+    return next((origins[one] for one in origins if one == key or key.startswith(f"{one}.")), "default")

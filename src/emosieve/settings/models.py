@@ -9,14 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from emosieve.judge.ruleset import Action, Limits, RuleSet
+from emosieve.settings import refusals
+from emosieve.settings.refusals import Refused
 
 ENV_PREFIX = "EMOSIEVE_"
 
 
 def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        msg = "a number is meant, not true or false"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic turns a ValueError into its own error
+        raise Refused(refusals.NO_NUMBER())
     return value
 
 
@@ -49,8 +50,7 @@ class Watch(Section):
     @classmethod
     def _names_under_root(cls, glob: str) -> str:
         if not glob or "/" in glob:
-            msg = "write a pattern for single directory names, as outputs_*"
-            raise ValueError(msg)
+            raise Refused(refusals.TASK_GLOB())
         return glob
 
 
@@ -67,20 +67,17 @@ class Settle(Section):
     @model_validator(mode="after")
     def _give_up_after_quiet(self) -> Self:
         if self.give_up_seconds <= self.quiet_seconds:
-            msg = f"settle.give_up_seconds must be more than settle.quiet_seconds ({self.quiet_seconds:g})"
-            raise ValueError(msg)
+            raise Refused(refusals.GIVE_UP_BEFORE_QUIET(seconds=self.quiet_seconds))
         return self
 
     @field_validator("require")
     @classmethod
     def _plain_names(cls, require: tuple[str, ...]) -> tuple[str, ...]:
         if not require:
-            msg = 'name at least one file, as ["result.json"]'
-            raise ValueError(msg)
+            raise Refused(refusals.NOTHING_REQUIRED())
         for name in require:
             if name in {"", ".", ".."} or "/" in name:
-                msg = f"{name!r} must be the plain name of a file"
-                raise ValueError(msg)
+                raise Refused(refusals.REQUIRED_PATH(name=name))
         return require
 
 
@@ -156,15 +153,12 @@ class Filing(Section):
     def _name_or_absolute(cls, folder: str) -> str:
         if os.path.isabs(folder):
             if folder != os.path.normpath(folder):
-                msg = f"write {os.path.normpath(folder)!r} instead"
-                raise ValueError(msg)
+                raise Refused(refusals.DETOUR(path=os.path.normpath(folder)))
             return folder
         if not folder or "/" in folder or folder.startswith(".") or not folder.isprintable():
-            msg = "write a single folder name under the root, or an absolute path elsewhere"
-            raise ValueError(msg)
+            raise Refused(refusals.DESTINATION())
         if folder in RESERVED_NAMES:
-            msg = "this name is emosieve's own; write another"
-            raise ValueError(msg)
+            raise Refused(refusals.OWN_NAME())
         return folder
 
     @model_validator(mode="after")
@@ -173,10 +167,7 @@ class Filing(Section):
         seen: dict[str, str] = {}
         for key, folder in folders.items():
             if folder in seen:
-                msg = (
-                    f"filing.{seen[folder]} and filing.{key} are both {folder!r}; write two different folders"
-                )
-                raise ValueError(msg)
+                raise Refused(refusals.SAME_FOLDER(first=seen[folder], second=key, folder=folder))
             seen[folder] = key
         return self
 
@@ -229,7 +220,7 @@ class Settings(BaseSettings):
     profile: str = DEFAULT_PROFILE
     """which profile's numbers to use"""
     language: Literal["zh", "en"] = "zh"
-    """language of the report"""
+    """language of answers, errors and report"""
     timezone: str = "local"
     """IANA name such as Asia/Shanghai, or local: offsets in the log, days in the report"""
     watch: Watch = Watch()
@@ -262,8 +253,7 @@ class Settings(BaseSettings):
             try:
                 zoneinfo.ZoneInfo(name)
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-                msg = f"{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai"
-                raise ValueError(msg) from None
+                raise Refused(refusals.TIMEZONE(name=name)) from None
         return name
 
     @property

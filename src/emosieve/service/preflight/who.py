@@ -6,10 +6,10 @@ import pwd
 from dataclasses import replace
 
 from emosieve import __version__
-from emosieve.record.locking import Holder, holding_pid, is_contained, myself, read_holder
+from emosieve.record.locking import holding_pid, is_contained, myself, read_holder
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site
-from emosieve.text import Message, Phrase
+from emosieve.text import Phrase
 
 _PROGRAM = Phrase(
     "{version}, Python {python}, as {user} (uid {uid}){where}",
@@ -27,9 +27,6 @@ _MAY_WORK = Phrase(
     "emosieve was at work on this root ({holder}); whether it still is cannot be seen from here",
     "emosieve 曾在此输出目录上运行（{holder}）；从这里无法得知它是否仍在运行",
 )
-
-_HOLDER = Phrase("host {host}, pid {pid}", "主机 {host}，pid {pid}")
-_HOLDER_CONTAINED = Phrase("container {host}, pid {pid}", "容器 {host}，pid {pid}")
 
 
 def about_program() -> Line:
@@ -49,12 +46,7 @@ def about_intake(site: Site) -> Line:
     holder, here = read_holder(site.root), myself()
     pid = holding_pid(site.root, holder.pid if holder else None)
     if pid is not None:
-        return Line("ok", "intake", _WORKS(holder=_named(holder or replace(here, pid=pid))))
+        return Line("ok", "intake", _WORKS(holder=(holder or replace(here, pid=pid)).words))
     if holder is not None and (holder.host, holder.container) != (here.host, here.container):
-        return Line("ok", "intake", _MAY_WORK(holder=_named(holder)))
+        return Line("ok", "intake", _MAY_WORK(holder=holder.words))
     return Line("ok", "intake", _FREE())
-
-
-def _named(holder: Holder) -> Message:
-    values = {"host": holder.host, "pid": holder.pid}
-    return (_HOLDER_CONTAINED if holder.container else _HOLDER)(**values)

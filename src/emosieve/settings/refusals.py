@@ -1,0 +1,202 @@
+"""Why settings are refused: one phrase a reason, and pydantic's own reasons turned into such phrases."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from emosieve.text import Message, Phrase, escape
+
+
+class Refused(ValueError):  # noqa: N818 - raised by validators, who refuse a value
+    """A value that a validator will not have, and why; pydantic carries it to whoever asked."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
+
+
+# Sources
+
+_ORIGINS: Mapping[str, Phrase] = MappingProxyType(
+    {
+        "default": Phrase("default", "默认值"),
+        "environment": Phrase("environment", "环境变量"),
+        "command line": Phrase("command line", "命令行"),
+    },
+)
+_PROFILE_ORIGIN = Phrase("profile {name}", "预设 {name}")
+_FILE_ORIGIN = Phrase("{name}", "{name}")
+
+NO_FILE = Phrase(
+    "{path}: there is no such settings file; check --config or {variable}",
+    "{path}：没有这个配置文件；请检查 --config 或环境变量 {variable}",
+)
+NOT_TOML = Phrase(
+    "{path}: is not TOML: {cause}; correct it there",
+    "{path}：TOML 语法有误：{cause}；请改正该处",
+)
+NOT_UTF8 = Phrase(
+    "{path}: is not UTF-8 text; save it as UTF-8",
+    "{path}：不是 UTF-8 文本；请另存为 UTF-8",
+)
+UNREADABLE = Phrase(
+    "{path}: cannot be read: {cause}; allow this user to read it",
+    "{path}：无法读取：{cause}；请给当前用户读取权限",
+)
+NOT_JSON = Phrase(
+    'environment: {cause}; write lists as JSON, as ["result.json"]',
+    '环境变量：{cause}；列表请写成 JSON，例如 ["result.json"]',
+)
+NO_EQUALS = Phrase(
+    "--set {override}: write --set section.key=value, as --set rules.min_gap=0.1",
+    "--set {override}：请写成 --set section.key=value，例如 --set rules.min_gap=0.1",
+)
+BELOW_A_VALUE = Phrase(
+    "--set {override}: {parent} is given as a value already; give either that or the keys below it",
+    "--set {override}：{parent} 已经直接赋了值；请只保留其中一种写法",
+)
+
+# Keys and profiles
+
+_UNKNOWN = Phrase(
+    "{origin}: {key} is not a setting; emosieve config schema lists them all",
+    "{origin}：没有 {key} 这项配置；emosieve config schema 可列出全部配置",
+)
+_MISSPELT = Phrase(
+    "{origin}: {key} is not a setting; did you mean {close}?",
+    "{origin}：没有 {key} 这项配置；是否想写 {close}？",
+)
+_NO_PROFILE = Phrase(
+    "there is no profile {name!r}; choose among {known}",
+    "没有名为 {name!r} 的预设；可选：{known}",
+)
+_MISSPELT_PROFILE = Phrase(
+    "there is no profile {name!r} (there are {known}); did you mean {close}?",
+    "没有名为 {name!r} 的预设（现有 {known}）；是否想写 {close}？",
+)
+
+# Values that validators refuse
+
+NO_NUMBER = Phrase("a number is meant, not true or false", "应为数字，不能是 true 或 false")
+TASK_GLOB = Phrase(
+    "write a pattern for single directory names, as outputs_*",
+    "请写单个目录名的通配模式，例如 outputs_*",
+)
+GIVE_UP_BEFORE_QUIET = Phrase(
+    "settle.give_up_seconds must be more than settle.quiet_seconds ({seconds:g})",
+    "settle.give_up_seconds 必须大于 settle.quiet_seconds（{seconds:g}）",
+)
+NOTHING_REQUIRED = Phrase(
+    'name at least one file, as ["result.json"]',
+    '至少写一个文件名，例如 ["result.json"]',
+)
+REQUIRED_PATH = Phrase("{name!r} must be the plain name of a file", "{name!r} 应为单个文件名，不能带路径")
+DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
+DESTINATION = Phrase(
+    "write a single folder name under the root, or an absolute path elsewhere",
+    "请写输出目录下的单个文件夹名，或输出目录之外的绝对路径",
+)
+OWN_NAME = Phrase("this name is emosieve's own; write another", "这个名字由 emosieve 自己使用；请换一个")
+SAME_FOLDER = Phrase(
+    "filing.{first} and filing.{second} are both {folder!r}; write two different folders",
+    "filing.{first} 与 filing.{second} 都是 {folder!r}；请写两个不同的文件夹",
+)
+TIMEZONE = Phrase(
+    "{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai",
+    "本机没有时区 {name!r}；请写 local、UTC，或 Asia/Shanghai 这样的名字",
+)
+
+# Values that pydantic refuses
+
+_WHOLE_NUMBER = Phrase("must be a whole number", "必须是整数")
+_NUMBER = Phrase("must be a number", "必须是数字")
+_BOOLEAN = Phrase("must be true or false", "必须是 true 或 false")
+_TABLE = Phrase(
+    "is a table; write [{key}] and its keys below it",
+    "是一张表；请写 [{key}]，各项写在它下面",
+)
+_WORDS: Mapping[str, Phrase] = MappingProxyType(
+    {
+        "greater_than": Phrase("must be greater than {gt:g}", "必须大于 {gt:g}"),
+        "greater_than_equal": Phrase("must be greater than or equal to {ge:g}", "不能小于 {ge:g}"),
+        "less_than": Phrase("must be less than {lt:g}", "必须小于 {lt:g}"),
+        "less_than_equal": Phrase("must be less than or equal to {le:g}", "不能大于 {le:g}"),
+        "finite_number": Phrase("must be a finite number", "必须是有限的数"),
+        "int_parsing": _WHOLE_NUMBER,
+        "int_from_float": _WHOLE_NUMBER,
+        "int_type": _WHOLE_NUMBER,
+        "float_parsing": _NUMBER,
+        "float_type": _NUMBER,
+        "bool_parsing": _BOOLEAN,
+        "bool_type": _BOOLEAN,
+        "string_type": Phrase("must be text, in quotes", "必须是文本，请加引号"),
+        "literal_error": Phrase("must be {choices}", "只能是 {choices}"),
+        "tuple_type": Phrase('must be a list, as ["result.json"]', '必须是列表，例如 ["result.json"]'),
+        "model_type": _TABLE,
+        "dict_type": _TABLE,
+    },
+)
+"""By the type of pydantic's error, whose context gives the values."""
+_CHOICES = Phrase("{others} or {last}", "{others} 或 {last}")
+_OTHER = Phrase("{message}", "{message}")
+_PERCENT = Phrase(
+    "this is a share between 0 and 1, not percent; write {share:g}",
+    "应为 0 到 1 之间的比例，不是百分数；请写 {share:g}",
+)
+_VALUE = Phrase("{origin}: {key} = {value}: {problem}", "{origin}：{key} = {value}：{problem}")
+_SHARES = frozenset({"min_confidence", "min_gap", "min_top"})
+"""Keys whose value people write in percent."""
+
+
+def origin_words(origin: str) -> Message:
+    """Where a value came from, for people."""
+    if origin in _ORIGINS:
+        return _ORIGINS[origin]()
+    name = origin.removeprefix("profile ")
+    return (_FILE_ORIGIN if name == origin else _PROFILE_ORIGIN)(name=name)
+
+
+def unknown_key(origin: str, key: str, close: str | None) -> Message:
+    """Refuse a key that is no setting; ``close`` is the one that was probably meant."""
+    words = {"origin": origin_words(origin), "key": escape(key)}
+    return _MISSPELT(**words, close=close) if close else _UNKNOWN(**words)
+
+
+def unknown_profile(name: str, known: list[str], close: str | None) -> Message:
+    """Refuse a profile that nobody defined."""
+    words = {"name": name, "known": ", ".join(known)}
+    return _MISSPELT_PROFILE(**words, close=close) if close else _NO_PROFILE(**words)
+
+
+def dotted(problem: ErrorDetails) -> str:
+    """The key whose value pydantic refuses."""
+    return ".".join(str(part) for part in problem["loc"])
+
+
+def wrong_value(problem: ErrorDetails, origin: str) -> Message:
+    """One line for one refused value: which key, from where, and what to write instead."""
+    reason = _reason(problem)
+    value = problem["input"]
+    if problem["type"] == "value_error" and isinstance(value, dict | BaseModel):
+        return reason  # two keys that do not go together; it names both
+    return _VALUE(origin=origin_words(origin), key=dotted(problem), value=escape(str(value)), problem=reason)
+
+
+def _reason(problem: ErrorDetails) -> Message:
+    key, kind, context = dotted(problem), problem["type"], problem.get("ctx", {})
+    if isinstance(refused := context.get("error"), Refused):
+        return refused.message
+    if kind == "less_than_equal" and _is_percent(key, problem["input"]):
+        return _PERCENT(share=float(problem["input"]) / 100)
+    if kind == "literal_error":
+        others, _, last = context["expected"].rpartition(" or ")
+        return _WORDS[kind](choices=_CHOICES(others=others, last=last))
+    phrase = _WORDS.get(kind)
+    return phrase(key=key, **context) if phrase else _OTHER(message=problem["msg"])
+
+
+def _is_percent(key: str, value: Any) -> bool:
+    return key.rpartition(".")[2] in _SHARES and 1 < float(value) <= 100  # noqa: PLR2004 - per cent
