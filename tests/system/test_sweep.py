@@ -1,6 +1,8 @@
 """The real sweep: the whole inbox once."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -44,15 +46,15 @@ def test_everything_is_filed_and_summed_up(root: Path, make_task: MakeTask) -> N
     ended = run("sweep", root, *QUICK)
 
     assert 0 == ended.returncode, ended.stderr
-    assert ended.stdout.startswith("filed 3 tasks in ")
-    assert f"  normal             2  {root}/normal\n" in ended.stdout
-    assert f"  low_quality        1  {root}/low_quality  (33.3%)\n" in ended.stdout
+    assert ended.stdout.startswith("tasks filed: 3, in ")
+    assert f"  normal       2  {root}/normal\n" in ended.stdout
+    assert f"  low_quality  1  {root}/low_quality\nrejection rate: 33.3%\n" in ended.stdout
     assert f"report: {root}/quality_report.txt\n" in ended.stdout
     assert ["outputs_2", "outputs_3"] == names_in(root / "normal")
     events = read_log(root)
     assert ["decided", "decided", "decided", "swept"] == [event["event"] for event in events]
     assert (2, 1) == (events[-1]["tally"]["normal"], events[-1]["tally"]["low_quality"])
-    assert "📊 统计汇总 (分拣 " in (root / "quality_report.txt").read_text()
+    assert "📊 Summary (sweep " in (root / "quality_report.txt").read_text()
 
 
 def test_the_last_task_written_a_moment_ago_is_filed_too(root: Path, make_task: MakeTask) -> None:
@@ -73,7 +75,7 @@ def test_what_is_left_is_listed_with_reasons(root: Path, make_task: MakeTask) ->
     assert 1 == ended.returncode
     assert "unreadable for 600 s is quarantined by the next sweep or watch\n" in ended.stdout
     assert (
-        "2 still stand:\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON"
+        "still standing: 2\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON"
         in ended.stdout
     )
     assert ["outputs_whole"] == names_in(root / "normal")
@@ -85,7 +87,7 @@ def test_no_waiting_at_all(root: Path, make_task: MakeTask) -> None:
     ended = run("sweep", root, "--wait", "0", *overrides(settle__quiet_seconds=60))
 
     assert 1 == ended.returncode
-    assert f"1 still stand:\n  {TASK}: changed a moment ago\n" in ended.stdout
+    assert f"still standing: 1\n  {TASK}: changed a moment ago\n" in ended.stdout
 
 
 def test_more_than_a_screen_of_leftovers_is_cut(root: Path) -> None:
@@ -106,10 +108,24 @@ def test_a_dry_run_writes_nothing(root: Path, make_task: MakeTask) -> None:
     ended = run("sweep", root, "--dry-run", *QUICK)
 
     assert 0 == ended.returncode, ended.stderr
-    assert "would file 2 tasks" in ended.stdout
+    assert "tasks that would be filed: 2, in" in ended.stdout
     assert "report" not in ended.stdout
     assert before == sorted(str(path) for path in root.rglob("*"))
     assert ["outputs_1", "outputs_2"] == [json.loads(line)["task"] for line in ended.stderr.splitlines()]
+
+
+def test_a_dry_run_on_a_terminal_is_readable(root: Path, make_task: MakeTask) -> None:
+    """Where a person looks on, a line a decision says what would be done, and no bar hides it."""
+    make_task("outputs_1", result_bytes(0.3))
+    ours, theirs = pty.openpty()
+    ended = subprocess.run([*EMOSIEVE, "sweep", root, "--dry-run", *QUICK], stderr=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert 0 == ended.returncode
+    assert " ✗ low_quality outputs_1  happy 0.300" in shown
+    assert "\x1b" not in shown
 
 
 def test_an_empty_inbox_is_fine(root: Path) -> None:
@@ -117,7 +133,7 @@ def test_an_empty_inbox_is_fine(root: Path) -> None:
     ended = run("sweep", root)
 
     assert (0, []) == (ended.returncode, read_log(root))
-    assert ended.stdout.startswith("filed 0 tasks")
+    assert ended.stdout.startswith("tasks filed: 0, ")
 
 
 def test_quarantined_and_joined_ones_are_counted(root: Path, make_task: MakeTask) -> None:
@@ -130,8 +146,8 @@ def test_quarantined_and_joined_ones_are_counted(root: Path, make_task: MakeTask
     ended = run("sweep", root, *settings)
 
     assert 0 == ended.returncode, ended.stdout + ended.stderr
-    assert f"  quarantined        1  {root}/quarantine\n" in ended.stdout
-    assert "  joined             1  " in ended.stdout
+    assert f"  quarantined  1  {root}/quarantine\n" in ended.stdout
+    assert "  joined       1  late files" in ended.stdout
 
 
 def test_nothing_of_the_articles_script_is_lost(root: Path, make_task: MakeTask) -> None:
@@ -150,7 +166,7 @@ def test_nothing_of_the_articles_script_is_lost(root: Path, make_task: MakeTask)
     assert kept == after["quality_report-before-emosieve.txt"]
     assert before.items() <= after.items()
     assert ["outputs_2", "outputs_2.2", "outputs_3"] == names_in(root / "normal")
-    assert (root / "quality_report.txt").read_text().startswith("emosieve 质量报告\n")
+    assert (root / "quality_report.txt").read_text().startswith("emosieve quality report\n")
 
 
 def test_twenty_thousand_tasks_in_one_command(root: Path) -> None:

@@ -1,6 +1,9 @@
-"""The command line, put together. Exit status: 0 done, 1 some tasks failed or pending, 2 set-up or usage."""
+"""The command line, put together."""
 
+import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -20,15 +23,30 @@ from emosieve.commands import (
     tail,
     watch,
 )
+from emosieve.commands.completion import heed_shell
+from emosieve.commands.language import environment_language, speak, spoken
 from emosieve.errors import SetupError
+from emosieve.text import Phrase
+
+EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
+    {
+        0: Phrase("done", "完成"),
+        1: Phrase("some tasks failed or still stand", "有任务失败或仍留在原处"),
+        2: Phrase("something must be set up or typed differently", "配置、环境或命令的写法需要改正"),
+        130: Phrase("stopped by Ctrl-C", "被 Ctrl-C 中断"),
+    },
+)
+"""What each exit status says to whoever called."""
+
+_PASSING = Phrase("{cause}; nothing is lost, try again", "{cause}；没有丢失任何结果，请重试")
 
 app = typer.Typer(
     name="emosieve",
     help="Files the results of the Emotion2Vec+ Large WebUI into normal/ and low_quality/, and says why.",
+    epilog=f"Exit status: {', '.join(f'{status} {phrase.en}' for status, phrase in EXIT_STATUS.items())}.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -65,16 +83,23 @@ app.command()(demo.demo)
 
 def run() -> int:
     """Run the command line; gives the exit status."""
+    speak(environment_language())  # until the settings say otherwise
     try:
+        heed_shell(sys.argv[1:])
         app(prog_name="emosieve")
     except SetupError as error:
-        for line in str(error).splitlines():
-            print(f"emosieve: {line}", file=sys.stderr)  # noqa: T201 - the answer to the operator
+        _say(error.text(spoken()))
         return 2
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"emosieve: {where}{error.strerror or error}; nothing is lost, try again", file=sys.stderr)  # noqa: T201
+        reason = error.strerror or str(error)
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        _say(_PASSING(cause=f"{where}{reason}").text(spoken()))
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        print(f"emosieve: {line}", file=sys.stderr)  # noqa: T201 - the answer to the operator

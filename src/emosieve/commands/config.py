@@ -2,24 +2,42 @@
 
 import typer
 
-from emosieve.commands.options import Config, Profile, Set, load_settings
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings
+from emosieve.commands.output import Json, columns, echo_json
 
 app = typer.Typer(help="Show the effective settings, or their JSON Schema.", no_args_is_help=True)
 
 
 @app.command()
-def show(config: Config = None, profile: Profile = None, overrides: Set = None) -> None:
+def show(
+    root: Root = None,
+    *,
+    json: Json = False,
+    config: Config = None,
+    profile: Profile = None,
+    overrides: Set = None,
+) -> None:
     """Print every setting with its effective value and where it came from.
 
     Example: emosieve config show --profile customer_service
     """
-    import json  # noqa: PLC0415 - needed here alone
+    import orjson  # noqa: PLC0415 - needed here alone
 
-    rows = load_settings(config, profile, overrides).rows()
-    shown = [(key, json.dumps(value, ensure_ascii=False), origin) for key, value, origin in rows]
-    widths = [max(len(row[column]) for row in shown) for column in (0, 1)]
-    for key, value, origin in shown:
-        typer.echo(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+    from emosieve.settings.refusals import origin_words  # noqa: PLC0415 - the same
+    from emosieve.text import escape  # noqa: PLC0415 - the same
+
+    loaded = load_settings(config, profile, overrides, root)
+    rows = loaded.rows()
+    if json:
+        settings = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        echo_json({"schema": 1, "settings": settings})
+        return
+    language = loaded.settings.language
+    shown = [
+        (escape(key), escape(orjson.dumps(value).decode(), 4096), origin_words(origin).text(language))
+        for key, value, origin in rows
+    ]
+    typer.echo("\n".join(columns(shown)))
 
 
 @app.command()
@@ -28,8 +46,6 @@ def schema() -> None:
 
     Example: emosieve config schema > emosieve.schema.json
     """
-    import json  # noqa: PLC0415 - needed here alone
+    from emosieve.settings import Settings  # noqa: PLC0415 - pydantic is slow to import
 
-    from emosieve.settings import Settings  # noqa: PLC0415 - the same
-
-    typer.echo(json.dumps(Settings.model_json_schema(), ensure_ascii=False, indent=2))
+    echo_json(Settings.model_json_schema())

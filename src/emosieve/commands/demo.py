@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 import typer
 
+from emosieve.commands.language import VARIABLE, environment_language
+from emosieve.commands.output import columns
 from emosieve.commands.simulated_webui import (
     Recognition,
     random_recognition,
@@ -18,30 +20,42 @@ from emosieve.commands.simulated_webui import (
     write_task,
     write_wav,
 )
-from emosieve.text import Language
+from emosieve.text import Language, Phrase
 
 _STANDING = 4
 _LIVE = 8
-_WORDS: dict[Language, dict[str, str]] = {
-    "en": {
-        "simulated": "The WebUI is simulated and its results are invented; emosieve is the real one.",
-        "root": "root:    {root}",
-        "decisions": "decisions, as the daemon takes them:",
-        "report": "the end of quality_report.txt:",
-        "folders": "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
-        "standing": "still standing, for no result ever came: {names}",
-        "end": "Look around in {root}; then delete it.\nOn your own outputs: emosieve check FOLDER",
-    },
-    "zh": {
-        "simulated": "以下识别结果由模拟的 WebUI 写入临时目录,均为虚构;emosieve 是真实运行的。",
-        "root": "根目录: {root}",
-        "decisions": "emosieve 的实时判定:",
-        "report": "quality_report.txt 的末尾:",
-        "folders": "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
-        "standing": "仍留在原处(一直没有 result.json): {names}",
-        "end": "可到 {root} 查看,看完即可删除。\n检查您自己的 outputs 目录: emosieve check 目录",
-    },
+
+_SIMULATED = Phrase(
+    "The WebUI is simulated and its results are invented; emosieve is the real one.",
+    "以下 WebUI 是模拟的，识别结果均为虚构；emosieve 是真实运行的。",
+)
+_ROOT = Phrase("root: {root}", "输出目录：{root}")
+_DECISIONS = Phrase("decisions, as the daemon takes them:", "emosieve 的实时判定：")
+_REPORT = Phrase("the end of quality_report.txt:", "quality_report.txt 的末尾：")
+_FOLDERS = Phrase(
+    "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
+    "normal/ {normal}   low_quality/ {low_quality}   quarantine/ {quarantine}",
+)
+_NO_RESULT = Phrase(
+    "still standing, for no result ever came: {names}",
+    "仍留在原处（一直没有结果文件）：{names}",
+)
+_NEXT = Phrase("Go on there: cd {root}", "可以接着试：cd {root}")
+_TRIES = {
+    "emosieve explain {task}": Phrase("why it was rejected", "它为什么被剔除"),
+    "emosieve tail .": Phrase("the last decisions", "最近的判定"),
+    "emosieve status .": Phrase("what still waits", "运行状态和等待中的任务"),
+    "emosieve stats .": Phrase("what each rule did", "各条规则的效果"),
 }
+_SPEAK = Phrase(
+    "(they answer in Chinese until you export EMOSIEVE_LANGUAGE=en)",
+    "（要用英文回答，请先 export EMOSIEVE_LANGUAGE=en）",
+)
+_END = Phrase(
+    "When you have seen enough: rm -r {folder}\nOn your own outputs: emosieve check FOLDER",
+    "看完即可删除：rm -r {folder}\n检查您自己的输出目录：emosieve check 目录",
+)
+_INTERRUPTED = Phrase("stopped; what was made stands in {root}", "已中断；已生成的内容在 {root}")
 
 
 def demo() -> None:
@@ -49,15 +63,28 @@ def demo() -> None:
 
     Example: emosieve demo
     """
-    language: Language = (
-        "zh" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("zh") else "en"
-    )
-    words = _WORDS[language]
+    language = environment_language()
     root = f"{tempfile.mkdtemp(prefix='emosieve-demo-')}/outputs"
+    try:
+        status = _show(root, language)
+    except KeyboardInterrupt:
+        typer.echo("\n" + _INTERRUPTED(root=root).text(language))
+        raise
+    if status:
+        raise typer.Exit(1)
+
+
+def _show(root: str, language: Language) -> int:
+    """The whole show; gives the daemon's exit status."""
+
+    def say(phrase: Phrase, **values: object) -> None:
+        typer.echo(phrase(**values).text(language))
+
     os.mkdir(root)
-    typer.secho(words["simulated"], bold=True)
-    typer.echo(words["root"].format(root=root))
-    typer.echo("\n" + words["decisions"])
+    typer.secho(_SIMULATED().text(language), bold=True)
+    say(_ROOT, root=root)
+    typer.echo()
+    say(_DECISIONS)
     _write_standing(root)
     daemon = _start_daemon(root, language)
     try:
@@ -66,15 +93,26 @@ def demo() -> None:
     finally:
         daemon.send_signal(signal.SIGTERM)
         status = daemon.wait(timeout=10)
-    typer.echo("\n" + words["report"])
+    typer.echo()
+    say(_REPORT)
     with open(f"{root}/quality_report.txt", encoding="utf-8") as file:
         typer.echo("\n".join(file.read().splitlines()[-10:]))
-    counts = {name: len(os.listdir(f"{root}/{name}")) for name in ("normal", "low_quality", "quarantine")}
-    typer.echo("\n" + words["folders"].format(**counts))
-    typer.echo(words["standing"].format(names=", ".join(_inbox(root))))
-    typer.echo(words["end"].format(root=root))
-    if status:
-        raise typer.Exit(1)
+    typer.echo()
+    say(
+        _FOLDERS,
+        **{name: len(os.listdir(f"{root}/{name}")) for name in ("normal", "low_quality", "quarantine")},
+    )
+    say(_NO_RESULT, names=", ".join(_inbox(root)))
+    typer.echo()
+    say(_NEXT, root=root)
+    task = f"low_quality/{max(os.listdir(f'{root}/low_quality'))}"
+    rows = [(f"  {command.format(task=task)}", words().text(language)) for command, words in _TRIES.items()]
+    typer.echo("\n".join(columns(rows)))
+    if VARIABLE not in os.environ:
+        say(_SPEAK)
+    typer.echo()
+    say(_END, folder=os.path.dirname(root))
+    return status
 
 
 def _start_daemon(root: str, language: Language) -> subprocess.Popen[bytes]:

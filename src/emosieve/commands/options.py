@@ -1,12 +1,17 @@
 """Options and ways that several commands share."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emosieve.commands import completion
+from emosieve.commands.language import language_without_settings, speak
 from emosieve.errors import SetupError
-from emosieve.settings import Loaded, load
+from emosieve.text import Phrase
+
+if TYPE_CHECKING:
+    from emosieve.settings import Loaded
 
 Root = Annotated[
     str | None,
@@ -16,11 +21,33 @@ Config = Annotated[
     str | None,
     typer.Option("--config", "-c", metavar="FILE", help="Settings file (TOML); else EMOSIEVE_CONFIG."),
 ]
-Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Use this profile's numbers.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Use this profile's numbers.",
+        autocompletion=completion.profiles,
+    ),
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="One setting; may be repeated.",
+        autocompletion=completion.settings,
+    ),
 ]
+
+_NO_FOLDER = Phrase(
+    "{root}: there is no such folder; check the path of the root",
+    "{root}：没有这个目录；请检查输出目录的路径",
+)
+_NO_ROOT = Phrase(
+    'no root: give the WebUI\'s outputs folder, or write root = "/path" in the settings file',
+    '没有指定输出目录：请在命令后写上 WebUI 的 outputs 目录，或在配置文件中写 root = "/路径"',
+)
 
 
 def load_settings(
@@ -28,12 +55,20 @@ def load_settings(
     profile: str | None,
     overrides: list[str] | None,
     root: str | None = None,
-) -> Loaded:
-    """The settings as this command line gives them."""
-    return load(config=config, profile=profile, overrides=overrides or (), root=root)
+) -> "Loaded":
+    """The settings as this command line gives them; from then on errors are said in their language."""
+    from emosieve.settings.loading import CONFIG_VARIABLE, load  # noqa: PLC0415 - pydantic is slow to import
+
+    try:
+        loaded = load(config=config, profile=profile, overrides=overrides or (), root=root)
+    except SetupError:
+        speak(language_without_settings(config or os.environ.get(CONFIG_VARIABLE), overrides or ()))
+        raise
+    speak(loaded.settings.language)
+    return loaded
 
 
-def standing_root(loaded: Loaded) -> str:
+def standing_root(loaded: "Loaded") -> str:
     """The root, absolute, without symlinks, for commands that work on what stands there.
 
     Raises:
@@ -41,11 +76,11 @@ def standing_root(loaded: Loaded) -> str:
     """
     root = required_root(loaded)
     if not os.path.isdir(root):
-        raise SetupError(f"{root}: there is no such folder; check the path of the root")
+        raise SetupError(_NO_FOLDER(root=root))
     return os.path.realpath(root)
 
 
-def required_root(loaded: Loaded) -> str:
+def required_root(loaded: "Loaded") -> str:
     """The root, absolute.
 
     Raises:
@@ -53,7 +88,5 @@ def required_root(loaded: Loaded) -> str:
     """
     root = loaded.settings.root
     if not root:
-        raise SetupError(
-            'no root: give the WebUI\'s outputs folder, or write root = "/path" in the settings file'
-        )
+        raise SetupError(_NO_ROOT())
     return os.path.abspath(os.path.expanduser(root))

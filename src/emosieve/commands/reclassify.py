@@ -1,10 +1,36 @@
 """``emosieve reclassify``: today's rules over what is filed already."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.commands.output import Json, echo_json
+from emosieve.text import Phrase
+
+_CHANGED = Phrase(
+    "judged: {judged}, changed sides: {moved}",
+    "重新判定 {judged} 个任务，其中 {moved} 个改变判定并已移动",
+)
+_WOULD_CHANGE = Phrase(
+    "judged: {judged}, would change sides: {moved}",
+    "重新判定 {judged} 个任务，其中 {moved} 个的判定会改变（尚未移动）",
+)
+_LEFT_ALONE = {
+    "restored": Phrase(
+        "restored by hand, left alone though they would change: {count} (--by-hand takes them along)",
+        "人工改判过、判定会改变但未移动：{count} 个（加 --by-hand 可一并处理）",
+    ),
+    "reviewed": Phrase(
+        "reviewed by hand, left alone though they would change: {count} (--by-hand takes them along)",
+        "人工复核过、判定会改变但未移动：{count} 个（加 --by-hand 可一并处理）",
+    ),
+    "unlogged": Phrase(
+        "unlogged, left alone though they would change: {count} (--unlogged takes them along)",
+        "无记录、判定会改变但未移动：{count} 个（加 --unlogged 可一并处理）",
+    ),
+}
 
 
 def reclassify(
@@ -19,6 +45,7 @@ def reclassify(
         bool,
         typer.Option("--by-hand", help="Also tasks that a person restored or reviewed."),
     ] = False,
+    json: Json = False,
     config: Config = None,
     profile: Profile = None,
     overrides: Set = None,
@@ -27,29 +54,41 @@ def reclassify(
 
     Example: emosieve reclassify outputs --profile customer_service --dry-run
     """
-    from emosieve.intake import Done, Intake  # noqa: PLC0415 - needed here alone
+    from emosieve.commands.moves import echo_outcome, moves_document  # noqa: PLC0415 - needed here alone
+    from emosieve.intake import Intake  # noqa: PLC0415 - the same
     from emosieve.revision import in_batches  # noqa: PLC0415 - the same
     from emosieve.revision import reclassify as reclassify_root  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
-    intake = Intake(standing_root(loaded), loaded.settings)
-    configure_logs(loaded.settings.log)
-    found = list(reclassify_root(intake, loaded.settings.rule_set, unlogged=unlogged, by_hand=by_hand))
-    changing = [one.proposal for one in found if one.left_alone is None]
-    moved = failed = 0
-    for batch in in_batches(changing):
+    settings = loaded.settings
+    intake = Intake(standing_root(loaded), settings)
+    configure_logs(settings.log)
+    judged: Counter[str] = Counter()
+    found = list(
+        reclassify_root(
+            intake,
+            settings.rule_set,
+            unlogged=unlogged,
+            by_hand=by_hand,
+            on_judged=lambda: judged.update(["judged"]),
+        )
+    )
+    left_alone = Counter(one.left_alone for one in found if one.left_alone)
+    outcomes = []
+    for batch in in_batches(one.proposal for one in found if one.left_alone is None):
         for outcome in intake.preview(batch) if dry_run else intake.commit(batch):
-            if isinstance(outcome, Done):
-                moved += 1
-                typer.echo(f"{outcome.source} → {outcome.destination}")
-            else:
-                failed += 1
-                typer.echo(f"{outcome.source}: not moved: {outcome.cause}", err=True)
-    typer.echo(f"{moved} {'would change' if dry_run else 'changed'} sides")
-    for reason, option in (("restored", "--by-hand"), ("reviewed", "--by-hand"), ("unlogged", "--unlogged")):
-        count = sum(one.left_alone == reason for one in found)
-        if count:
-            typer.echo(f"{count} {reason} ones would too, and were left alone ({option} takes them along)")
-    if failed:
+            outcomes.append((intake, outcome))
+            if not json:
+                echo_outcome(outcome, settings.language)
+    document = moves_document(outcomes)
+    if json:
+        counts = {"judged": judged.total(), "left_alone": {one: left_alone[one] for one in _LEFT_ALONE}}
+        echo_json({"schema": 1, "root": intake.root, "dry_run": dry_run, **counts, **document})
+    else:
+        summary = _WOULD_CHANGE if dry_run else _CHANGED
+        messages = [summary(judged=judged.total(), moved=len(document["moved"]))]
+        messages += [_LEFT_ALONE[reason](count=count) for reason, count in left_alone.items()]
+        typer.echo("\n".join(message.text(settings.language) for message in messages))
+    if document["failed"]:
         raise typer.Exit(1)

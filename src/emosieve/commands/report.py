@@ -5,7 +5,14 @@ import os
 import typer
 
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.commands.output import Json, echo_json
 from emosieve.errors import SetupError
+from emosieve.text import Phrase
+
+_NO_DECISIONS = Phrase(
+    "{root}: nothing was decided here yet, so there is no report; check the path of the root",
+    "{root}：这里还没有任何判定，也就没有质量报告；请检查输出目录的路径",
+)
 
 app = typer.Typer(help="The text report, quality_report.txt.", no_args_is_help=True)
 
@@ -16,7 +23,14 @@ def _report() -> None:
 
 
 @app.command()
-def rebuild(root: Root = None, config: Config = None, profile: Profile = None, overrides: Set = None) -> None:
+def rebuild(
+    root: Root = None,
+    *,
+    json: Json = False,
+    config: Config = None,
+    profile: Profile = None,
+    overrides: Set = None,
+) -> None:
     """Make quality_report.txt anew from the decision log.
 
     Example: emosieve report rebuild outputs --set language=en
@@ -30,8 +44,10 @@ def rebuild(root: Root = None, config: Config = None, profile: Profile = None, o
     real = standing_root(loaded)
     configure_logs(loaded.settings.log)
     if not os.path.lexists(f"{real}/{LOG_NAME}"):
-        raise SetupError(
-            f"{real}: nothing was decided here yet, so there is no report; check the path of the root"
-        )
+        raise SetupError(_NO_DECISIONS(root=real))
     Intake(real, loaded.settings).rebuild_report()
-    typer.echo(f"{real}/{REPORT_NAME}")
+    report = f"{real}/{REPORT_NAME}"
+    if json:
+        echo_json({"schema": 1, "report": report})
+    else:
+        typer.echo(report)

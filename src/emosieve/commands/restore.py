@@ -1,18 +1,35 @@
 """``emosieve restore``: what a person decides."""
 
 import os
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emosieve.commands.options import Config, Profile, Set, load_settings
+from emosieve.commands.output import Json, echo_json
 from emosieve.errors import SetupError
+from emosieve.text import Phrase
+
+if TYPE_CHECKING:
+    from emosieve.settings import Settings
+
+_NO_ROOT = Phrase(
+    "{task}: no parent holds decisions.jsonl; give --set root=... or a path under the root",
+    "{task}：上级目录中没有 decisions.jsonl；请加 --set root=输出目录，或给出输出目录内的路径",
+)
+_TWO_PLACES = Phrase(
+    "{task}: stands in {first} and {second}; give the path of one",
+    "{task}：在 {first} 和 {second} 都有；请给出其中一个的路径",
+)
 
 
 def restore(
     tasks: Annotated[
         list[str], typer.Argument(help="Paths of filed tasks; or their names, with --set root=FOLDER.")
     ],
+    *,
+    json: Json = False,
     config: Config = None,
     profile: Profile = None,
     overrides: Set = None,
@@ -21,40 +38,46 @@ def restore(
 
     Example: emosieve restore outputs/low_quality/outputs_20240104_223000
     """
-    from emosieve.intake import Done, Intake  # noqa: PLC0415 - needed here alone
+    from emosieve.commands.moves import echo_outcome, moves_document  # noqa: PLC0415 - needed here alone
+    from emosieve.intake import Intake, NotDone  # noqa: PLC0415 - the same
     from emosieve.revision import restore as restore_tasks  # noqa: PLC0415 - the same
-    from emosieve.revision import root_of  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     settings = load_settings(config, profile, overrides).settings
     configure_logs(settings.log)
-    by_root: dict[str, list[str]] = {}
+    outcomes = []
+    for root, paths in _by_root(tasks, settings).items():
+        intake = Intake(root, settings)
+        for outcome in restore_tasks(intake, paths):
+            outcomes.append((intake, outcome))
+            if not json:
+                echo_outcome(outcome, settings.language)
+    if json:
+        echo_json({"schema": 1, **moves_document(outcomes)})
+    if any(isinstance(outcome, NotDone) for _, outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _by_root(tasks: Iterable[str], settings: "Settings") -> dict[str, list[str]]:
+    """The tasks' paths under the roots that they belong to."""
+    from emosieve.revision import root_of  # noqa: PLC0415 - needed here alone
+
+    paths: dict[str, list[str]] = {}
     for task in tasks:
         path = _find(task, settings.root, settings.filing.model_dump().values())
         root = root_of(path) or (os.path.realpath(settings.root) if settings.root else None)
         if root is None:
-            raise SetupError(
-                f"{task}: no parent holds decisions.jsonl; give --set root=... or a path under the root"
-            )
-        by_root.setdefault(root, []).append(path)
-    failed = False
-    for root, paths in by_root.items():
-        for outcome in restore_tasks(Intake(root, settings), paths):
-            if isinstance(outcome, Done):
-                typer.echo(f"{outcome.source} → {outcome.destination}")
-            else:
-                failed = True
-                typer.echo(f"{outcome.source}: not moved: {outcome.cause}", err=True)
-    if failed:
-        raise typer.Exit(1)
+            raise SetupError(_NO_ROOT(task=task))
+        paths.setdefault(root, []).append(path)
+    return paths
 
 
-def _find(task: str, root: str | None, folders: object) -> str:
+def _find(task: str, root: str | None, folders: Iterable[str]) -> str:
     """A path as given, or a bare name under the root's folders."""
     if "/" in task or os.path.lexists(task) or root is None:
         return os.path.abspath(task)
-    places = [os.path.join(root, str(folder), task) for folder in folders]  # type: ignore[attr-defined]
+    places = [os.path.join(root, folder, task) for folder in folders]
     standing = [place for place in places if os.path.lexists(place)]
     if len(standing) > 1:
-        raise SetupError(f"{task}: stands in {' and '.join(standing)}; give the path of one")
+        raise SetupError(_TWO_PLACES(task=task, first=standing[0], second=standing[1]))
     return os.path.abspath(standing[0] if standing else task)

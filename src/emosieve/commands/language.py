@@ -1,0 +1,49 @@
+"""Which language a command speaks: that of its settings, or as much of it as is known without them."""
+
+import os
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import cast, get_args
+
+from emosieve.text import Language
+
+VARIABLE = "EMOSIEVE_LANGUAGE"
+_spoken: ContextVar[Language] = ContextVar("spoken", default="en")
+
+
+def speak(language: Language) -> None:
+    """From now on this command says its errors in this language."""
+    _spoken.set(language)
+
+
+def spoken() -> Language:
+    """The language for an error that ends the command."""
+    return _spoken.get()
+
+
+def environment_language() -> Language:
+    """The language of the environment: ``EMOSIEVE_LANGUAGE``, else the locale's, else English."""
+    asked = _known(os.environ.get(VARIABLE, ""))
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return asked or ("zh" if locale.startswith("zh") else "en")
+
+
+def language_without_settings(path: str | None, overrides: Sequence[str]) -> Language:
+    """The language that settings would have, had they not been refused.
+
+    Args:
+        path: of the settings file.
+        overrides: ``section.key=value`` texts of the command line.
+    """
+    from emosieve.settings.loading import written_language  # noqa: PLC0415 - only an error needs it
+
+    for override in reversed(overrides):
+        key, _, value = override.partition("=")
+        if key.strip() == "language" and (language := _known(value.strip(" \"'"))):
+            return language
+    written = None if VARIABLE in os.environ or path is None else written_language(path)
+    return written or environment_language()
+
+
+def _known(word: str) -> Language | None:
+    return cast("Language", word) if word in get_args(Language) else None
