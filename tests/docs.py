@@ -1,8 +1,8 @@
-"""The tables of the README, made from the code: ``python tests/docs.py`` writes them into it."""
+"""The tables of the READMEs, made from the code: ``python tests/docs.py`` writes them into both."""
 
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,30 @@ import orjson
 import typer
 from pydantic import BaseModel
 
-from emosieve.commands.cli import app
+import chinese
+from emosieve.commands.cli import EXIT_STATUS, app
 from emosieve.judge.ruleset import DEFAULT_ACTIONS
 from emosieve.service.logs import EVENTS
 from emosieve.settings.models import Actions, Settings
+from emosieve.text import Language
 
 TOP = Path(__file__).parents[1]
 README = TOP / "README.md"
+READMES: dict[Language, Path] = {"en": README, "zh": TOP / "README.zh-CN.md"}
 
 
-def settings_table() -> str:
+def settings_table(language: Language) -> str:
     """Every setting with its default and meaning; those of a profile once, under NAME."""
     rows = [
-        (key, _shown(default), meaning)
-        for key, default, meaning in _settings(Settings)
-        if ".actions." not in key
+        (key, _shown(default), meaning if language == "en" else chinese.SETTINGS[key])
+        for key, default, meaning in settings_rows()
     ]
-    return _table(("setting", "default", "meaning"), rows)
+    return _table(("setting", "default", "meaning"), rows, language)
+
+
+def settings_rows() -> list[tuple[str, Any, str]]:
+    """Key, default and English meaning; the actions stand in the table of the rules."""
+    return [row for row in _settings(Settings) if ".actions." not in row[0]]
 
 
 def _settings(model: type[BaseModel], prefix: str = "") -> typing.Iterator[tuple[str, Any, str]]:
@@ -44,22 +51,37 @@ def _shown(default: Any) -> str:
     return "" if default is None else f"`{orjson.dumps(default).decode()}`"
 
 
-def rules_table() -> str:
+def rules_table(language: Language) -> str:
     """Every rule with its default action."""
     fields = Actions.model_fields
-    rows = [(f"`{rule}`", action, fields[rule].description or "") for rule, action in DEFAULT_ACTIONS.items()]
-    return _table(("rule", "action", "fires when"), rows)
+    rows = [
+        (f"`{rule}`", action, fields[rule].description or "")
+        if language == "en"
+        else (f"`{rule}`", chinese.ACTIONS[action], chinese.RULES[rule])
+        for rule, action in DEFAULT_ACTIONS.items()
+    ]
+    return _table(("rule", "action", "fires when"), rows, language)
 
 
-def events_table() -> str:
+def events_table(language: Language) -> str:
     """Every event of emosieve's own log."""
-    return _table(("event", "meaning"), [(f"`{name}`", meaning) for name, meaning in EVENTS.items()])
+    rows = [(f"`{name}`", phrase().text(language)) for name, phrase in EVENTS.items()]
+    return _table(("event", "meaning"), rows, language)
 
 
-def commands_table() -> str:
+def commands_table(language: Language) -> str:
     """Every command with the first line of its help."""
-    rows = [(f"`emosieve {name}`", _first_line(function)) for name, function in commands()]
-    return _table(("command", "what it does"), rows)
+    rows = [
+        (f"`emosieve {name}`", _first_line(function) if language == "en" else chinese.COMMANDS[name])
+        for name, function in commands()
+    ]
+    return _table(("command", "what it does"), rows, language)
+
+
+def exit_table(language: Language) -> str:
+    """Every exit status."""
+    rows = [(f"{status}", phrase().text(language)) for status, phrase in EXIT_STATUS.items()]
+    return _table(("status", "meaning"), rows, language)
 
 
 def commands(family: typer.Typer = app, prefix: str = "") -> typing.Iterator[tuple[str, Any]]:
@@ -76,27 +98,37 @@ def _first_line(function: Any) -> str:
     return str(function.__doc__).strip().partition("\n")[0]
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], language: Language) -> str:
+    head = head if language == "en" else tuple(chinese.HEADS[cell] for cell in head)
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-TABLES = {
+TABLES: dict[str, Callable[[Language], str]] = {
     "settings": settings_table,
     "rules": rules_table,
     "events": events_table,
     "commands": commands_table,
+    "exit": exit_table,
 }
 
 
-def with_tables(text: str) -> str:
+def with_tables(text: str, language: Language = "en") -> str:
     """A README's text with every marked table made anew."""
     for name, make in TABLES.items():
         marked = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        table = make()
+        table = make(language)
         text = marked.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
     return text
 
 
+def write_tables() -> None:
+    """Make the tables of every README that there is."""
+    for language, readme in READMES.items():
+        if readme.exists():
+            text = with_tables(readme.read_text(encoding="utf-8"), language)
+            readme.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    write_tables()

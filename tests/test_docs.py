@@ -2,26 +2,80 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+import chinese
 import emosieve
-from docs import README, TABLES, TOP, commands, with_tables
+from docs import README, READMES, TABLES, TOP, commands, settings_rows, with_tables, write_tables
+from emosieve.judge.ruleset import DEFAULT_ACTIONS, Action
+from emosieve.text import Language
 from process import run
 
 TEXT = README.read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"Example: (.+)")
 
 
+STANDING: dict[Language, Path] = {language: readme for language, readme in READMES.items() if readme.exists()}
+
+
+@pytest.mark.parametrize("language", STANDING)
 @pytest.mark.parametrize("table", TABLES)
-def test_the_tables_are_those_of_the_code(table: str) -> None:
-    """Each table of the README is what the code makes of it; ``python tests/docs.py`` mends it."""
-    assert f"<!-- {table} -->\n{TABLES[table]()}\n<!-- /{table} -->" in TEXT
+def test_the_tables_are_those_of_the_code(table: str, language: Language) -> None:
+    """Each table of a README is what the code makes of it; ``python tests/docs.py`` mends it."""
+    text = STANDING[language].read_text(encoding="utf-8")
+
+    assert f"<!-- {table} -->\n{TABLES[table](language)}\n<!-- /{table} -->" in text
 
 
-def test_making_the_tables_changes_nothing() -> None:
-    """The README is as its generator leaves it."""
-    assert TEXT == with_tables(TEXT)
+@pytest.mark.parametrize(("language", "readme"), STANDING.items())
+def test_making_the_tables_changes_nothing(language: Language, readme: Path) -> None:
+    """A README is as its generator leaves it."""
+    text = readme.read_text(encoding="utf-8")
+
+    assert text == with_tables(text, language)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_chinese_table_has_the_same_rows(table: str) -> None:
+    """Row by row a Chinese table names the same things as the English one, in its own words."""
+    rows = {
+        language: [line.split(" | ") for line in TABLES[table](language).splitlines()[2:]]
+        for language in READMES
+    }
+
+    assert [row[0] for row in rows["en"]] == [row[0] for row in rows["zh"]]
+    assert [] == [row for row in rows["zh"] if not re.search(r"[\u4e00-\u9fff]", row[-1])]
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "known"),
+    [
+        (chinese.SETTINGS, [key for key, _, _ in settings_rows()]),
+        (chinese.RULES, list(DEFAULT_ACTIONS)),
+        (chinese.COMMANDS, [name for name, _ in commands()]),
+        (chinese.ACTIONS, list(get_args(Action))),
+    ],
+    ids=["settings", "rules", "commands", "actions"],
+)
+def test_the_chinese_catalogues_are_complete(catalogue: dict[str, str], known: list[str]) -> None:
+    """Every key has its Chinese meaning, and none is left of what is gone."""
+    assert sorted(known) == sorted(catalogue)
+
+
+def test_both_readmes_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator fills the Chinese one too, and makes none where none stands."""
+    readmes = {"en": tmp_path / "README.md", "zh": tmp_path / "README.zh-CN.md"}
+    monkeypatch.setattr("docs.READMES", readmes)
+    readmes["en"].write_text("<!-- exit -->\n<!-- /exit -->")
+    write_tables()
+    assert ["README.md"] == [path.name for path in tmp_path.iterdir()]
+    readmes["zh"].write_text("<!-- exit -->\n<!-- /exit -->")
+    write_tables()
+
+    assert "| 0 | done |" in readmes["en"].read_text()
+    assert "| 退出码 | 含义 |\n| --- | --- |\n| 0 | 完成 |" in readmes["zh"].read_text()
 
 
 @pytest.mark.parametrize("name", ["demo", "tests"])

@@ -11,41 +11,137 @@ from typing import Any, TextIO
 import structlog
 
 from emosieve.settings.models import Log
-from emosieve.text import escape
+from emosieve.text import Phrase, escape
 
-EVENTS: Mapping[str, str] = {
-    "watch.waiting": "the root does not exist yet; it is waited for",
-    "watch.ready": "the root is watched and every standing task was looked at; mode and reason",
-    "watch.degraded": "the kernel refused events; polling goes on, the limit is named",
-    "watch.healed": "a dead watch was armed again",
-    "watch.overflow": "the kernel lost events; the root is listed anew",
-    "watch.deaf": "a listing found what no event announced; polling goes on",
-    "watch.root_changed": "the root was deleted, renamed or mounted over; all is opened anew",
-    "watch.blocked": "nothing can be filed now; cause, and seconds to the next try",
-    "watch.unblocked": "filing goes on",
-    "watch.stopping": "a signal came; what is logged is being filed",
-    "watch.stopped": "the end, with how many were filed since the start",
-    "task.filed": "a decision: verdict, emotion, confidence, findings, destination",
-    "task.quarantined": "a result can never be read; reason",
-    "task.joined": "a late directory's files went to the filed task of its name",
-    "task.overdue": "a task without a result; it stays",
-    "task.left_alone": "a name that is no task's, or a symlink",
-    "task.unreadable": "a task may not be read; it stays, and is tried again",
-    "task.failed": "a task could not be moved; cause, once per change",
-    "settings.reloaded": "SIGHUP: new settings are in force",
-    "settings.refused": "SIGHUP: the new settings are wrong; the old ones stay",
-    "settings.need_restart": "SIGHUP: root or filing changed; that needs a restart",
-    "intake.owed": "a run that died left moves to be made; they come first",
-    "intake.no_locks": "the file system has no locks; start no second emosieve",
-    "decisions.unwritable": "a note could not be logged; decisions are not affected",
-    "decisions.unreadable": "a line of the decision log is no event, and was passed over",
-    "report.set_aside": "a report of another program was kept under another name",
-    "report.failing": "the report cannot be written; filing goes on",
-    "report.mended": "the report is written again",
-    "checkpoint.unwritable": "the checkpoint cannot be written; a restart replays more",
-    "status.unwritable": "what the command status reads cannot be written; filing goes on",
-    "check.warning": "the check at start found something",
-    "internal.error": "a fault in emosieve itself; the loop goes on",
+EVENTS: Mapping[str, Phrase] = {
+    "watch.waiting": Phrase(
+        "the root does not exist yet; it is waited for",
+        "输出目录还不存在，正在等待",
+    ),
+    "watch.ready": Phrase(
+        "the root is watched and every standing task was looked at; mode and reason",
+        "已开始监视输出目录，原有任务都已查看；附监视方式和原因",
+    ),
+    "watch.degraded": Phrase(
+        "the kernel refused events; polling goes on, the limit is named",
+        "内核不给事件，改用轮询；附所达到的上限",
+    ),
+    "watch.healed": Phrase(
+        "a dead watch was armed again",
+        "失效的监视已重新建立",
+    ),
+    "watch.overflow": Phrase(
+        "the kernel lost events; the root is listed anew",
+        "内核丢失了事件，已重新列出输出目录",
+    ),
+    "watch.deaf": Phrase(
+        "a listing found what no event announced; polling goes on",
+        "有任务没有事件通知，是列目录时发现的；改用轮询",
+    ),
+    "watch.root_changed": Phrase(
+        "the root was deleted, renamed or mounted over; all is opened anew",
+        "输出目录被删除、改名或重新挂载，已全部重新打开",
+    ),
+    "watch.blocked": Phrase(
+        "nothing can be filed now; cause, and seconds to the next try",
+        "暂时无法归档；附原因和多少秒后重试",
+    ),
+    "watch.unblocked": Phrase(
+        "filing goes on",
+        "恢复归档",
+    ),
+    "watch.stopping": Phrase(
+        "a signal came; what is logged is being filed",
+        "收到停止信号，正在把已记录的任务归档完",
+    ),
+    "watch.stopped": Phrase(
+        "the end, with how many were filed since the start",
+        "已停止；附启动以来的归档数量",
+    ),
+    "task.filed": Phrase(
+        "a decision: verdict, emotion, confidence, findings, destination",
+        "一条判定：判定、情感、置信度、命中的规则、去向",
+    ),
+    "task.quarantined": Phrase(
+        "a result can never be read; reason",
+        "结果永远无法读取，已隔离；附原因",
+    ),
+    "task.joined": Phrase(
+        "a late directory's files went to the filed task of its name",
+        "迟到的文件已放进同名的已归档任务",
+    ),
+    "task.overdue": Phrase(
+        "a task without a result; it stays",
+        "任务超时仍没有结果，留在原处",
+    ),
+    "task.left_alone": Phrase(
+        "a name that is no task's, or a symlink",
+        "名称不是任务，或是符号链接，不予处理",
+    ),
+    "task.unreadable": Phrase(
+        "a task may not be read; it stays, and is tried again",
+        "任务无权读取，留在原处，稍后重试",
+    ),
+    "task.failed": Phrase(
+        "a task could not be moved; cause, once per change",
+        "任务移动失败；附原因，原因变化时才再次记录",
+    ),
+    "settings.reloaded": Phrase(
+        "SIGHUP: new settings are in force",
+        "收到 SIGHUP，新配置已生效",
+    ),
+    "settings.refused": Phrase(
+        "SIGHUP: the new settings are wrong; the old ones stay",
+        "收到 SIGHUP，但新配置有误，继续使用旧配置",
+    ),
+    "settings.need_restart": Phrase(
+        "SIGHUP: root or filing changed; that needs a restart",
+        "收到 SIGHUP，但 root 或 filing 有改动，需要重启",
+    ),
+    "intake.owed": Phrase(
+        "a run that died left moves to be made; they come first",
+        "上次异常退出时有任务尚未移动，先完成这些移动",
+    ),
+    "intake.no_locks": Phrase(
+        "the file system has no locks; start no second emosieve",
+        "文件系统不支持锁，请不要启动第二个 emosieve",
+    ),
+    "decisions.unwritable": Phrase(
+        "a note could not be logged; decisions are not affected",
+        "有一条附注无法写入判定日志，判定不受影响",
+    ),
+    "decisions.unreadable": Phrase(
+        "a line of the decision log is no event, and was passed over",
+        "判定日志中有一行不是事件，已跳过",
+    ),
+    "report.set_aside": Phrase(
+        "a report of another program was kept under another name",
+        "其他程序的报告已改名保留",
+    ),
+    "report.failing": Phrase(
+        "the report cannot be written; filing goes on",
+        "质量报告无法写入，归档照常进行",
+    ),
+    "report.mended": Phrase(
+        "the report is written again",
+        "质量报告恢复写入",
+    ),
+    "checkpoint.unwritable": Phrase(
+        "the checkpoint cannot be written; a restart replays more",
+        "检查点无法写入，重启时要多重放一些日志",
+    ),
+    "status.unwritable": Phrase(
+        "what the command status reads cannot be written; filing goes on",
+        "status 命令所读的状态文件无法写入，归档照常进行",
+    ),
+    "check.warning": Phrase(
+        "the check at start found something",
+        "启动检查发现了问题",
+    ),
+    "internal.error": Phrase(
+        "a fault in emosieve itself; the loop goes on",
+        "emosieve 自身的错误，主循环继续运行",
+    ),
 }
 """Every event name, with what it means."""
 

@@ -1,0 +1,74 @@
+"""Chinese meanings for the tables of README.zh-CN.md, where the code itself speaks English alone.
+
+``tests/test_docs.py`` keeps each table complete: no key missing, none too many.
+"""
+
+HEADS = {
+    "setting": "配置项",
+    "default": "默认值",
+    "meaning": "含义",
+    "rule": "规则",
+    "action": "动作",
+    "fires when": "何时命中",
+    "event": "事件",
+    "command": "命令",
+    "what it does": "作用",
+    "status": "退出码",
+}
+"""Heads of columns, by the English head."""
+
+ACTIONS = {"reject": "剔除", "flag": "标记"}
+
+SETTINGS = {
+    "root": "WebUI 的输出目录；没有默认值",
+    "profile": "使用哪个预设的数值",
+    "language": "回答、错误信息和质量报告的语言",
+    "timezone": "时区名（如 Asia/Shanghai）或 local：判定日志的时差、质量报告的日期",
+    "watch.mode": "auto：文件系统有事件就用事件，否则轮询；native：只用事件；polling：只轮询",
+    "watch.rescan_seconds": "没有事件时，每隔多少秒列一次输出目录",
+    "watch.task_glob": "输出目录下哪些目录算任务",
+    "settle.quiet_seconds": "任务里的文件要静止多少秒才处理",
+    "settle.give_up_seconds": "最后一次改动之后等待的秒数上限：到时结果仍无法解析就隔离",
+    "settle.require": "必须有的文件；有 result_frame.json 即视为有 result.json",
+    "rules.min_confidence": "0-1 的比例；主情感置信度低于它：low_confidence",
+    "rules.min_gap": "0-1 的比例；前两名得分的差距小于它：ambiguous",
+    "rules.min_top": "0-1 的比例；所有得分都低于它：no_dominant_emotion",
+    "profiles.NAME.min_confidence": "0-1 的比例",
+    "profiles.NAME.min_gap": "0-1 的比例",
+    "profiles.NAME.min_top": "0-1 的比例",
+    "filing.normal": "放正常任务的文件夹",
+    "filing.low_quality": "放低质量任务的文件夹",
+    "filing.quarantine": "放结果永远无法读取的任务的文件夹",
+    "decisions.rotate_bytes": "decisions.jsonl 达到多少字节后轮转；轮转出的文件永久保留",
+    "decisions.sync": "每批一次 fdatasync、每行一次，或从不（断电可能丢失判定）",
+    "report.rotate_bytes": "quality_report.txt 达到多少字节后轮转",
+    "report.keep": "保留几份轮转出的报告；0 表示全部保留",
+    "log.format": "auto：终端上用易读格式，其他情况用 JSON",
+    "log.level": "显示的最低级别",
+}
+
+RULES = {
+    "low_confidence": "主情感置信度低于 rules.min_confidence",
+    "ambiguous": "前两名得分的差距小于 rules.min_gap",
+    "no_dominant_emotion": "所有得分都低于 rules.min_top",
+    "scores_missing": "结果里没有任何得分",
+    "scores_inconsistent": "主情感或其置信度与得分矛盾",
+    "mixed_task": "音频比结果新：两次识别写进了同一个目录",
+    "audio_truncated": "wav 比文件头声明的短",
+    "embedding_truncated": "npy 比文件头声明的短",
+    "required_missing": "settle.require 中的文件一直没有出现",
+    "still_open": "仍有进程打开着文件准备写入",
+}
+
+COMMANDS = {
+    "watch": "一直监视输出目录：WebUI 每写完一个任务，就判定、归档并写入质量报告。",
+    "sweep": "把输出目录里现有的任务从旧到新处理一遍，然后退出。",
+    "check": "检查 emosieve 能否在某个输出目录工作，不能时说明怎么办；不写入任何内容。",
+    "restore": "人工改判：把已归档的任务移到另一侧；已隔离的移回去重新判定。",
+    "reclassify": "用现在的规则重新判定全部已归档的任务，移动判定有变的任务。",
+    "demo": "15 秒演示：模拟的 WebUI，真实的守护进程，以及它的判定和质量报告。",
+    "config show": "列出每项配置的实际取值和来源。",
+    "config schema": "输出配置文件的 JSON Schema。",
+    "report rebuild": "根据判定日志重新生成 quality_report.txt。",
+}
+"""By the command's name, as the first line of its help."""
