@@ -303,6 +303,6 @@ class TestComparison:
 
         # 0.59 and 0.68 stand in normal and would go; 0.65 stays where a person put it.
         assert (2, 0, 2) == (said["newly_rejected"], said["newly_accepted"], said["by_hand"])
-        assert "2 would change sides" in foretold.stdout
+        assert "would change sides: 2" in foretold.stdout
         assert {"outputs_3", "outputs_5"} == set(re.findall(r"normal/(outputs_\d)", foretold.stdout))
         assert log == read_log(root)

@@ -45,7 +45,8 @@ class TestIntake:
 
         (line,) = (line for line in orjson.loads(ended.stdout)["lines"] if line["subject"] == "intake")
         assert (0, "ok") == (ended.returncode, line["level"])
-        assert f"pid {pid}); check does not disturb it" in line["message"]
+        assert f"pid {pid}" in line["message"]
+        assert "check does not disturb it" in line["message"]
         assert ["watch.stopping", "watch.stopped"] == [event["event"] for event in watch.events[heard:]]
 
     def test_a_record_outlives_its_holder(self, root: Path) -> None:
@@ -64,7 +65,7 @@ class TestIntake:
         line = intake_of(root)
 
         assert "ok" == line.level
-        assert "was at work on this root (container far\\u001b, pid 7)" in str(line.message)
+        assert "was at work on this root (host far\\u001b, pid 7, container far\\u001b)" in str(line.message)
 
     def test_asking_never_takes_the_lock(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No lock is asked for, not even for a moment: a daemon that starts just then must not be refused."""

@@ -156,6 +156,9 @@ def _lines(one: "Explanation", language: Language) -> "Iterator[str]":
     yield ""
     for message in _notes(one, language):
         yield from hanging("", message.text(language))
+    step = _next(one)
+    if step is not None:
+        yield step.text(language)
 
 
 def _numbers(one: "Explanation", language: Language) -> str:
@@ -250,11 +253,13 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
         yield NOTES[key](profile=one.rules.profile, digest=one.rules.digest, verdict=verdict)
     if one.is_by_hand:
         yield NOTES["by_hand"]()
+
+
+def _next(one: "Explanation") -> Message | None:
+    """What to type, if anything is to be done; never wrapped, so that it can be copied."""
     step = NEXT.get(_step(one))
-    if step:
-        profile = "" if one.rules.profile == "default" else f" --profile {one.rules.profile}"
-        values = {"root": one.root, "path": one.path, "profile": profile}
-        yield step(**values)
+    profile = "" if one.rules.profile == "default" else f" --profile {one.rules.profile}"
+    return step(root=one.root, path=one.path, profile=profile) if step else None
 
 
 def _step(one: "Explanation") -> str:

@@ -94,6 +94,10 @@ NEXT: Final = {
         "next: emosieve watch {root}, or emosieve sweep {root}",
         "下一步：emosieve watch {root} 或 emosieve sweep {root}",
     ),
+    "killed": Phrase(
+        "next: start it again; nothing is lost: what it left undone is found in its log",
+        "下一步：重新启动；不会丢失任何结果，未完成的工作会从判定日志中恢复",
+    ),
     "silent": Phrase(
         "next: look at its process and its log, then restart it", "下一步：检查其进程和日志，然后重启"
     ),

@@ -34,8 +34,8 @@ _BUSY = Phrase(
 )
 _HOLDER = Phrase("host {host}, pid {pid}", "主机 {host}，进程 {pid}")
 _HOLDER_IN_CONTAINER = Phrase(
-    "container {host}, pid {pid}",
-    "容器 {host}，进程 {pid}",
+    "host {host}, pid {pid}, container {container}",
+    "主机 {host}，进程 {pid}，容器 {container}",
 )
 _UNKNOWN_HOLDER = Phrase("its name is not written yet", "对方尚未登记")
 
@@ -174,8 +174,9 @@ class Holder:
     @property
     def words(self) -> Message:
         """By which an operator finds it."""
-        phrase = _HOLDER_IN_CONTAINER if self.container else _HOLDER
-        return phrase(host=self.host, pid=self.pid)
+        if self.container:
+            return _HOLDER_IN_CONTAINER(**asdict(self))
+        return _HOLDER(host=self.host, pid=self.pid)
 
 
 def myself() -> Holder:

@@ -34,6 +34,11 @@ _PENDING_TOLD: Final = 50
 _NEEDS_RESTART: Final = ("root", "filing")
 _DEAF = Phrase("a listing found a task that no event had announced", "列目录时发现了没有事件通知的任务")
 
+_UNUSABLE = Phrase(
+    "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
+    "{where}：{cause}；请查看其属主和权限，并对输出目录运行 emosieve check",
+)
+
 log = structlog.get_logger()
 
 
@@ -334,6 +339,4 @@ def _trouble(error: Exception, retry_seconds: float) -> Trouble:
 
 
 def _as_setup(error: OSError) -> SetupError:
-    where = error.filename or "the root"
-    words = error.strerror or error
-    return SetupError(f"{where}: {words}; look at its owner and mode, and run emosieve check on the root")
+    return SetupError(_UNUSABLE(where=error.filename or "", cause=error.strerror or str(error)))

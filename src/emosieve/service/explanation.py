@@ -113,7 +113,7 @@ def explain(path: str, settings: Settings) -> Explanation:
     """
     root = root_of(path) or _root_of_undecided(path, settings)
     if root is None:
-        raise SetupError(str(NO_ROOT(path=path)))
+        raise SetupError(NO_ROOT(path=path))
     return _Explainer(root, settings).explain(path)
 
 
@@ -162,7 +162,7 @@ class _Explainer:
         events = self.log.about(os.path.basename(location))
         places = [str(event.get("to") or event.get("destination")) for event in events if _place(event)]
         if not places:
-            raise SetupError(str(NO_TASK(path=path)))
+            raise SetupError(NO_TASK(path=path))
         standing = [place for place in places if os.path.lexists(self.folders.path(place))]
         if standing:
             return self._of_standing(standing[-1])

@@ -17,6 +17,10 @@ AS_WEBUI = Phrase("run emosieve as the WebUI's own user", "请用运行 WebUI �
 """The hint that several lines share: the tasks are the WebUI's own."""
 
 
+_ABOUT = Phrase("{subject}: {words}", "{subject}：{words}")
+_ADVISED = Phrase("{message}; {hint}", "{message}；{hint}")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the check.
@@ -47,8 +51,8 @@ def heed(lines: Iterable[Line]) -> None:
         SetupError: the first error, with what to do.
     """
     for line in lines:
-        words = f"{line.message}; {line.hint}" if line.hint else str(line.message)
+        words = _ADVISED(message=line.message, hint=line.hint) if line.hint else line.message
         if line.level == "error":
-            raise SetupError(f"{line.subject}: {words}")
+            raise SetupError(_ABOUT(subject=line.subject, words=words))
         if line.level == "warning":
-            log.warning("check.warning", subject=line.subject, message=words)
+            log.warning("check.warning", subject=line.subject, message=str(words))
