@@ -1,4 +1,4 @@
-"""The tables of the READMEs, made from the code: ``python tests/docs.py`` writes them into both."""
+"""What the READMEs show of the code: ``python tests/docs.py`` writes tables and terminal sessions into both."""
 
 import re
 import typing
@@ -16,6 +16,7 @@ from emosieve.judge.ruleset import DEFAULT_ACTIONS
 from emosieve.service.logs import EVENTS
 from emosieve.settings.models import Actions, Settings
 from emosieve.text import Language
+from sessions import with_sessions
 
 TOP = Path(__file__).parents[1]
 README = TOP / "README.md"
@@ -124,11 +125,21 @@ def with_tables(text: str, language: Language = "en") -> str:
 
 def write_tables() -> None:
     """Make the tables of every README that there is."""
+    _rewrite(with_tables)
+
+
+def write_sessions() -> None:
+    """Run the commands of every README, and write down what they say."""
+    _rewrite(with_sessions)
+
+
+def _rewrite(renew: Callable[[str, Language], str]) -> None:
     for language, readme in READMES.items():
         if readme.exists():
-            text = with_tables(readme.read_text(encoding="utf-8"), language)
+            text = renew(readme.read_text(encoding="utf-8"), language)
             readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     write_tables()
+    write_sessions()

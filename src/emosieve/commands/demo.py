@@ -24,6 +24,8 @@ from emosieve.text import Language, Phrase
 
 _STANDING = 4
 _LIVE = 8
+_LIVE_FROM = 60
+"""The first task that comes while the daemon watches is a minute younger than the standing ones."""
 
 _SIMULATED = Phrase(
     "The WebUI is simulated and its results are invented; emosieve is the real one.",
@@ -133,26 +135,20 @@ def _start_daemon(root: str, language: Language) -> subprocess.Popen[bytes]:
 
 def _write_standing(root: str) -> None:
     """What the WebUI left before emosieve came: one of it torn, one without a result."""
-    moment = datetime.now().astimezone() - timedelta(hours=1)
-    for step, recognition in enumerate(_recognitions(_STANDING, seed=4)):
-        write_task(_name(root, moment + timedelta(seconds=step)), recognition, _no_wait, _no_wait)
-    torn = _name(root, moment + timedelta(seconds=_STANDING))
+    for number, recognition in enumerate(_recognitions(_STANDING, seed=4)):
+        write_task(_name(root, number), recognition, _no_wait, _no_wait)
+    torn = _name(root, _STANDING)
     os.mkdir(torn)
     with open(f"{torn}/result.json", "w", encoding="utf-8") as file:
         file.write('{"emotion": "happy", "confi')
-    silent = _name(root, moment + timedelta(seconds=_STANDING + 1))
+    silent = _name(root, _STANDING + 1)
     os.mkdir(silent)
     write_wav(f"{silent}/processed_audio.wav", 0.5)
 
 
 def _write_live(root: str) -> None:
-    for recognition in _recognitions(_LIVE, seed=11):
-        write_task(
-            _name(root, datetime.now().astimezone()),
-            recognition,
-            lambda: time.sleep(0.6),
-            lambda: time.sleep(0.2),
-        )
+    for number, recognition in enumerate(_recognitions(_LIVE, seed=11), start=_LIVE_FROM):
+        write_task(_name(root, number), recognition, lambda: time.sleep(0.6), lambda: time.sleep(0.2))
         time.sleep(0.3)
 
 
@@ -162,7 +158,9 @@ def _recognitions(count: int, seed: int) -> list[Recognition]:
     return [random_recognition(chance) for _ in range(count - 1)] + [unclear]
 
 
-def _name(root: str, moment: datetime) -> str:
+def _name(root: str, number: int) -> str:
+    """A task's directory. The demo has a clock of its own, so that its tasks have the same names each time."""
+    moment = datetime(2024, 1, 4, 22, 30) + timedelta(seconds=number)  # noqa: DTZ001 - names carry no zone
     return f"{root}/outputs_{moment:%Y%m%d_%H%M%S}"
 
 
