@@ -1,11 +1,13 @@
 """One line of the decision log, and the lines of one open file."""
 
+import tempfile
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosieve.record.lines import event_time, line_of, parse_line
+from emosieve.record.lines import blocks_backwards, event_time, events_backwards, line_of, parse_line
 
 
 @given(st.text(st.characters(codec=None)))
@@ -33,3 +35,32 @@ def test_an_event_without_a_time_is_of_the_epoch(time: object) -> None:
 def test_a_time_without_offset_is_utc() -> None:
     """A naive time of a log edited by hand is read as UTC."""
     assert "2024-01-04T00:00:00+00:00" == event_time({"time": "2024-01-04T00:00:00"}).isoformat()
+
+
+@given(
+    st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), max_size=30),
+    st.integers(1, 40),
+)
+def test_blocks_lose_no_line(lines: list[bytes], size: int) -> None:
+    """Whatever the size of a block, all lines come back whole, the newest block first."""
+    data = b"".join(line + b"\n" for line in lines)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        blocks = list(blocks_backwards(file.fileno(), len(data), size))
+
+    assert data == b"".join(reversed(blocks))
+    assert [] == [block for block in blocks if block and not block.endswith(b"\n")]
+
+
+def test_only_lines_with_a_needle_are_events() -> None:
+    """A search gives each line once, newest first, however often it holds a needle, and no torn one."""
+    with tempfile.TemporaryFile() as file:
+        file.write(
+            b'{"event":"decided","task":"a","a":1}\n{"event":"swept"}\n{"event":"restored","task":"a"}\n'
+        )
+        file.write(b'{"event":"failed","task":"a"}')
+        file.flush()
+        found = [event["event"] for event in events_backwards(file.fileno(), [b'"task":"a"', b'"a":1'])]
+
+    assert ["restored", "decided"] == found

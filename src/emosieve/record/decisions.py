@@ -20,13 +20,12 @@ from emosieve.record.lines import (
     Event,
     cut_torn_tail,
     event_time,
-    events_with,
+    events_backwards,
     head_of,
     last_line,
     line_of,
     lines_backwards,
     parse_line,
-    search_backwards,
     whole_size,
     write_all,
 )
@@ -263,29 +262,26 @@ class DecisionLog:
     def about(self, task: str) -> list[Event]:
         """All events of the tasks of this name, oldest first; no other line is parsed."""
         needle = line_of({"task": task})[1:-2]  # as it stands within a line
-        events = []
-        for name in self.files():
-            if (file := self.open_file(name)) is None:
-                continue
-            with file:
-                events += [one for one in events_with(file.fileno(), needle) if one.get("task") == task]
-        return events
+        return [event for event in self._search(needle) if event.get("task") == task][::-1]
 
     def last_about(self, destination: str) -> Event | None:
         """The newest event that put a task at this destination, by a search from the end."""
         text = orjson.dumps(destination)
-        needles = (b'"destination":' + text, b'"to":' + text)
-        for name in reversed(self.files()):
-            if (file := self.open_file(name)) is None:
+        for event in self._search(b'"destination":' + text, b'"to":' + text):
+            if event["event"] == "joined" or destination not in map(event.get, ("destination", "to")):
                 continue
-            with file:
-                event = search_backwards(file.fileno(), needles, destination)
-            if event is not None and event["event"] == "diverted":
+            if event["event"] == "diverted":
                 # It stands elsewhere than its decision says; the decision is what is asked for.
                 return {**(self.last_about(event["from"]) or event), "destination": destination}
-            if event is not None:
-                return event
+            return event
         return None
+
+    def _search(self, *needles: bytes) -> Iterator[Event]:
+        """The events whose lines hold any of some bytes, newest first."""
+        for name in reversed(self.files()):
+            if (file := self.open_file(name)) is not None:
+                with file:
+                    yield from events_backwards(file.fileno(), needles)
 
 
 def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:

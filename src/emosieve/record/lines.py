@@ -5,7 +5,6 @@ is torn, and is nobody's until it is whole.
 """
 
 import hashlib
-import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,8 @@ from emosieve.text import escape
 Event = dict[str, Any]
 
 _HEAD_BYTES = 4096
-_BLOCK_BYTES = 65536
+_BLOCK_BYTES = 1 << 16
+_SEARCH_BYTES = 1 << 20
 _JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -84,30 +84,36 @@ def cut_torn_tail(descriptor: int) -> int:
     return whole
 
 
-def lines_backwards(descriptor: int, end: int) -> Iterator[bytes]:
-    """The lines before an offset, newest first, read in blocks: memory is that of a block and a line.
+def blocks_backwards(descriptor: int, end: int, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
+    """The whole lines before an offset in blocks, newest block first: memory is that of a block and a line.
+
+    Plain reads, no mapping: a mapped page counts as memory, and dies with a file that is cut.
 
     Args:
         descriptor: of the open file.
         end: bytes from its start, the end of a line. When the file is cut below it meanwhile, there
-            are no more lines.
+            are no more blocks.
+        size: bytes to read at once.
     """
-    if end == 0:
-        return
-    end -= 1  # the newest line's own newline
     pieces: list[bytes] = []  # of the line that begins further up, last piece first
     while end:
-        start = max(0, end - _BLOCK_BYTES)
+        start = max(0, end - size)
         block = os.pread(descriptor, end - start, start)
         if len(block) < end - start:
             return
-        *above, piece = block.split(b"\n")
-        pieces.append(piece)
-        for piece in reversed(above):
-            yield b"".join(reversed(pieces)) + b"\n"
-            pieces = [piece]
+        first = block.find(b"\n") + 1 if start else 0
+        if first or not start:
+            yield b"".join((block[first:], *reversed(pieces)))
+            pieces = []
+        pieces.append(block[:first] or block)
         end = start
-    yield b"".join(reversed(pieces)) + b"\n"
+
+
+def lines_backwards(descriptor: int, end: int) -> Iterator[bytes]:
+    """The lines before an offset, newest first; see ``blocks_backwards``."""
+    for block in blocks_backwards(descriptor, end):
+        for line in reversed(block.split(b"\n")[:-1]):
+            yield line + b"\n"
 
 
 def last_line(descriptor: int) -> bytes:
@@ -128,37 +134,19 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def search_backwards(descriptor: int, needles: Sequence[bytes], destination: str) -> Event | None:
-    """The newest event that put something at a destination.
-
-    Args:
-        descriptor: of the open file.
-        needles: bytes that a line about it holds, one or the other; only such lines are parsed.
-        destination: as the event must name it.
-    """
-    if os.fstat(descriptor).st_size == 0:
-        return None
-    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as log:
-        end = len(log)
-        while (found := max(log.rfind(needle, 0, end) for needle in needles)) >= 0:
-            start = log.rfind(b"\n", 0, found) + 1
-            stop = log.find(b"\n", found)
-            event = parse_line(log[start : stop + 1]) if stop >= 0 else None
-            if event and event["event"] != "joined" and destination in map(event.get, ("destination", "to")):
-                return event
-            end = found
-    return None
-
-
-def events_with(descriptor: int, needle: bytes) -> Iterator[Event]:
-    """The events whose lines hold some bytes, oldest first; no other line is parsed."""
-    if (size := whole_size(descriptor)) == 0:
-        return
-    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as log:
-        end = 0
-        while (found := log.find(needle, end)) >= 0:
-            start = log.rfind(b"\n", end, found) + 1 or end
-            end = log.find(b"\n", found) + 1
-            event = parse_line(log[start:end])
+def events_backwards(descriptor: int, needles: Sequence[bytes]) -> Iterator[Event]:
+    """The events whose lines hold any of some bytes, newest first; no other line is parsed."""
+    for block in blocks_backwards(descriptor, whole_size(descriptor), _SEARCH_BYTES):
+        starts = {start for needle in needles for start in _lines_with(block, needle)}
+        for start in sorted(starts, reverse=True):
+            event = parse_line(block[start : block.find(b"\n", start) + 1])
             if event is not None:
                 yield event
+
+
+def _lines_with(block: bytes, needle: bytes) -> Iterator[int]:
+    """Where in a block of whole lines those with a needle start; ``find`` is five times as fast as ``rfind``."""
+    end = 0
+    while (found := block.find(needle, end)) >= 0:
+        yield block.rfind(b"\n", 0, found) + 1
+        end = block.find(b"\n", found)
