@@ -75,7 +75,7 @@ def test_what_is_left_is_listed_with_reasons(root: Path, make_task: MakeTask) ->
     assert 1 == ended.returncode
     assert "unreadable for 600 s is quarantined by the next sweep or watch\n" in ended.stdout
     assert (
-        "still standing: 2\n  outputs_silent: no result yet\n  outputs_torn: result.json is not JSON"
+        "still standing: 2\n  outputs_silent  no result yet\n  outputs_torn  result.json is not JSON"
         in ended.stdout
     )
     assert ["outputs_whole"] == names_in(root / "normal")
@@ -87,7 +87,7 @@ def test_no_waiting_at_all(root: Path, make_task: MakeTask) -> None:
     ended = run("sweep", root, "--wait", "0", *overrides(settle__quiet_seconds=60))
 
     assert 1 == ended.returncode
-    assert f"still standing: 1\n  {TASK}: changed a moment ago\n" in ended.stdout
+    assert f"still standing: 1\n  {TASK}  changed a moment ago\n" in ended.stdout
 
 
 def test_more_than_a_screen_of_leftovers_is_cut(root: Path) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root
-from emosieve.commands.output import Json, columns, echo_json, styled
-from emosieve.text import Language, Phrase, waiting_words
+from emosieve.commands.output import Json, columns, echo_json, hanging, styled
+from emosieve.text import Language, Phrase, escape, waiting_words
 
 if TYPE_CHECKING:
     from emosieve.service.sweep import Swept
@@ -31,7 +31,6 @@ _JOINED = Phrase("late files went to the filed task of their name", "迟到的�
 _RATE = Phrase("rejection rate: {rate:.1%}", "剔除率：{rate:.1%}")
 _REPORT = Phrase("report: {path}", "质量报告：{path}")
 _LEFT = Phrase("still standing: {count}", "仍在原处的任务：{count} 个")
-_LEFT_ONE = Phrase("  {task}: {words}", "  {task}：{words}")
 _LEFT_MORE = Phrase("  … and {count} more", "  … 另有 {count} 个")
 _MALFORMED = Phrase(
     "a result that stays unreadable for {seconds:g} s is quarantined by the next sweep or watch",
@@ -153,8 +152,7 @@ def _left(swept: "Swept", language: Language) -> Iterator[str]:
         return
     yield _LEFT(count=len(swept.left)).text(language)
     for one in swept.left[:_LEFT_SHOWN]:
-        words = waiting_words(one.reason, one.message, language)
-        yield _LEFT_ONE(task=one.name, words=words).text(language)
+        yield from hanging(f"  {escape(one.name)}  ", waiting_words(one.reason, one.message, language))
     if len(swept.left) > _LEFT_SHOWN:
         yield _LEFT_MORE(count=len(swept.left) - _LEFT_SHOWN).text(language)
     if any(one.reason == "malformed" for one in swept.left):
