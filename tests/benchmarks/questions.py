@@ -26,6 +26,7 @@ from emosieve.watch.wholeness import Settled
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _BATCH = 1000
+_STANDING_EVERY = 100
 _OTHER = {"normal": "low_quality", "low_quality": "normal"}
 _BARE = """
 import glob, sys, orjson
@@ -70,12 +71,14 @@ def events(count: int) -> Iterator[dict[str, Any]]:
 
 
 def write_log(root: Path, count: int) -> str:
-    """Write the log; gives the path of a task in its middle."""
+    """Write the log, with some of its tasks where it filed them; gives the path of one in its middle."""
     log = DecisionLog(str(root), sync="never")
     batch: list[dict[str, Any]] = []
     middle = ""
     for number, event in enumerate(events(count)):
         batch.append(event)
+        if number % _STANDING_EVERY == 0:
+            (root / str(event.get("to") or event["destination"])).mkdir(parents=True)
         middle = middle or (str(root / event["task"]) if number == count // 2 else "")
         if len(batch) == _BATCH:
             with log.locked():
