@@ -124,20 +124,19 @@ def with_tables(text: str, language: Language = "en") -> str:
 
 
 def write_tables() -> None:
-    """Make the tables of every README that there is."""
+    """Make the tables of both READMEs."""
     _rewrite(with_tables)
 
 
 def write_sessions() -> None:
-    """Run the commands of every README, and write down what they say."""
+    """Run the commands of both READMEs, and write down what they say."""
     _rewrite(with_sessions)
 
 
 def _rewrite(renew: Callable[[str, Language], str]) -> None:
     for language, readme in READMES.items():
-        if readme.exists():
-            text = renew(readme.read_text(encoding="utf-8"), language)
-            readme.write_text(text, encoding="utf-8")
+        text = renew(readme.read_text(encoding="utf-8"), language)
+        readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ _VARYING = (
     (r"\d{4}-\d\d-\d\d", "DATE"),
     (r"\d\d:\d\d:\d\d(\.\d+[+-]\d\d:\d\d)?", "TIME"),
     (r"pid \d+ on \S+|\S+ 上的 pid \d+", "PROCESS"),
-    (r"\d+ (d|h|min|s|天|小时|分钟|秒)\b( \d+ (h|min|s|小时|分钟|秒)\b)?", "SPAN"),
+    (r"\d+ (天|小时|分钟|秒)( \d+ (小时|分钟|秒))?|\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?", "SPAN"),
     (r"\d+(\.\d)? (bytes|kB|MB|GB|TB)", "BYTES"),
     (r"\s+", " "),
 )

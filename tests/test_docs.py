@@ -11,25 +11,23 @@ import emosieve
 from docs import README, READMES, TABLES, TOP, commands, settings_rows, with_tables, write_tables
 from emosieve.judge.ruleset import DEFAULT_ACTIONS, Action
 from emosieve.text import Language
+from outline import outline
 from process import run
 
 TEXT = README.read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"Example: (.+)")
 
 
-STANDING: dict[Language, Path] = {language: readme for language, readme in READMES.items() if readme.exists()}
-
-
-@pytest.mark.parametrize("language", STANDING)
+@pytest.mark.parametrize("language", READMES)
 @pytest.mark.parametrize("table", TABLES)
 def test_the_tables_are_those_of_the_code(table: str, language: Language) -> None:
     """Each table of a README is what the code makes of it; ``python tests/docs.py`` mends it."""
-    text = STANDING[language].read_text(encoding="utf-8")
+    text = READMES[language].read_text(encoding="utf-8")
 
     assert f"<!-- {table} -->\n{TABLES[table](language)}\n<!-- /{table} -->" in text
 
 
-@pytest.mark.parametrize(("language", "readme"), STANDING.items())
+@pytest.mark.parametrize(("language", "readme"), READMES.items())
 def test_making_the_tables_changes_nothing(language: Language, readme: Path) -> None:
     """A README is as its generator leaves it."""
     text = readme.read_text(encoding="utf-8")
@@ -65,13 +63,11 @@ def test_the_chinese_catalogues_are_complete(catalogue: dict[str, str], known: l
 
 
 def test_both_readmes_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generator fills the Chinese one too, and makes none where none stands."""
+    """The generator fills the tables of each in its language."""
     readmes = {"en": tmp_path / "README.md", "zh": tmp_path / "README.zh-CN.md"}
     monkeypatch.setattr("docs.READMES", readmes)
-    readmes["en"].write_text("<!-- exit -->\n<!-- /exit -->")
-    write_tables()
-    assert ["README.md"] == [path.name for path in tmp_path.iterdir()]
-    readmes["zh"].write_text("<!-- exit -->\n<!-- /exit -->")
+    for readme in readmes.values():
+        readme.write_text("<!-- exit -->\n<!-- /exit -->")
     write_tables()
 
     assert "| 0 | done |" in readmes["en"].read_text()
@@ -113,7 +109,37 @@ def test_the_version_is_one() -> None:
     assert f'version = "{emosieve.__version__}"' in (TOP / "pyproject.toml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(((?!https?:)[^)#]+)\)", TEXT))
-def test_links_lead_somewhere(link: str) -> None:
-    """Every file that the README links exists."""
-    assert (Path(TOP) / link).exists()
+def test_the_readmes_say_the_same_in_the_same_order() -> None:
+    """Part by part they have the same headings, commands, `code`, numbers and links."""
+    english, in_chinese = (outline(readme.read_text(encoding="utf-8")) for readme in READMES.values())
+
+    assert english == in_chinese
+
+
+@pytest.mark.parametrize("language", READMES)
+def test_a_line_of_one_readme_alone_is_noticed(language: Language) -> None:
+    """A README without any one line has another outline, unless it is of a drawing or of an output."""
+    text = READMES[language].read_text(encoding="utf-8")
+    whole = outline(text)
+    unnoticed = [
+        line[0]
+        for line in re.finditer(r".+\n", text)
+        if outline(text[: line.start()] + text[line.end() :]) == whole
+    ]
+    shown = "".join(re.findall(r"^```(?:text|console)\n.*?^```$", text, re.DOTALL | re.MULTILINE))
+
+    assert [] == [
+        line
+        for line in unnoticed
+        if (line not in shown or line.startswith("$ ")) and "EMOSIEVE_LANGUAGE=en" not in line
+    ]
+
+
+@pytest.mark.parametrize("language", READMES)
+def test_links_lead_somewhere(language: Language) -> None:
+    """Every file that a README links exists, the other README among them."""
+    text = READMES[language].read_text(encoding="utf-8")
+    links = re.findall(r"\]\(((?!https?:)[^)#]+)\)", text)
+
+    assert len(set(READMES.values()) & {TOP / link for link in links}) == 1
+    assert [] == [link for link in links if not (TOP / link).exists()]

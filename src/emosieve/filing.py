@@ -41,7 +41,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _ONE_FOLDER = Phrase(
     "{first} and {second} are one folder; write two different ones in [filing]",
-    "{first} 与 {second} 是同一个文件夹；请在 [filing] 中写两个不同的文件夹",
+    "{first} 与 {second} 是同一个目录；请在 [filing] 中写两个不同的目录",
 )
 _CANNOT_BE_MADE = Phrase(
     "{path}: cannot be made: {cause}; make it, or allow it",

@@ -251,7 +251,7 @@ def test_it_speaks_chinese(swept: Path) -> None:
     """Verdict, reason, outcomes and notes in the operator's language."""
     text = told(swept / "low_quality" / BAD, EMOSIEVE_LANGUAGE="zh")
 
-    assert f"{BAD}: 低质量\n主情感置信度低 (0.410)\n" in text
+    assert f"{BAD}：低质量\n主情感置信度低 (0.410)\n" in text
     assert "命中" in text
     assert "如需改判" in text
 

@@ -670,7 +670,7 @@ def test_every_mistake_has_its_line(sources: Sources) -> None:
         ("settle.require=a", 'settle.require = a：必须是列表，例如 ["result.json"]'),
         (
             "filing.normal=../x",
-            "filing.normal = ../x：请写输出目录下的单个文件夹名，或输出目录之外的绝对路径",
+            "filing.normal = ../x：请写输出目录下的单个目录名，或输出目录之外的绝对路径",
         ),
         ("setle.quiet_seconds=1", "没有 setle 这项配置；是否想写 settle？"),
         ("zzz=1", "没有 zzz 这项配置；emosieve config schema 可列出全部配置"),

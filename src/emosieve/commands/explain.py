@@ -37,6 +37,8 @@ HEADS: Final = {
     "action": Phrase("action", "动作"),
     "today": Phrase("today", "当前"),
 }
+HEADLINE: Final = Phrase("{task}: ", "{task}：")
+SEMICOLON: Final = Phrase("; ", "；")
 NUMBERS: Final = Phrase(
     "{emotion}  confidence {confidence}  top1 {top1}  top2 {top2}  gap {gap}",
     "{emotion}  置信度 {confidence}  Top1 {top1}  Top2 {top2}  差距 {gap}",
@@ -91,7 +93,7 @@ NOTES: Final = {
     ),
     "reason": Phrase("because {reason}", "原因：{reason}"),
     "moved_by_hand": Phrase(
-        "It is not there any more: somebody moved or deleted it.", "它已不在那里：有人移动或删除了它。"
+        "It is not there any more: somebody moved or deleted it.", "它已不在原处：有人移动或删除了它。"
     ),
 }
 NEXT: Final = {
@@ -142,10 +144,12 @@ def explain(
 def _lines(one: "Explanation", language: Language) -> "Iterator[str]":
     verdict = STATES[one.verdict]() if one.verdict else "-"
     state = STATES.get(one.state, STATES.get(one.verdict or "", STATES["pending"]))(verdict=verdict)
-    yield styled(f"{one.task}: ", bold=True) + styled(state.text(language), one.verdict, bold=True)
+    yield styled(HEADLINE(task=one.task).text(language), bold=True) + styled(
+        state.text(language), one.verdict, bold=True
+    )
     because = [finding_words(finding, language) for finding in _findings(one)]
     if because:
-        yield from hanging("", "; ".join(because))
+        yield from hanging("", SEMICOLON().text(language).join(because))
     yield escape(one.path, len(one.path))
     if one.evidence is not None:
         yield from ("", _numbers(one, language))

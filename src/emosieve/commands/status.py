@@ -22,7 +22,7 @@ _PENDING_SHOWN: Final = 10
 STATES: Final = {
     "watching": Phrase("watching {root}", "正在监视 {root}"),
     "blocked": Phrase("blocked: nothing can be filed in {root} now", "受阻：{root} 暂时无法归档"),
-    "waiting": Phrase("waiting for {root}", "等待 {root} 恢复可用"),
+    "waiting": Phrase("waiting for {root}", "正在等待 {root} 可用"),
     "silent": Phrase(
         "silent for {age}: it hangs, was killed, or copies a very large task",
         "已 {age}没有动静：可能卡住、被杀死，或正在复制很大的任务",
@@ -70,7 +70,7 @@ LINES: Final = {
     "nothing": Phrase("nothing was decided here yet", "这里还没有任何判定"),
 }
 WRITERS: Final = {
-    True: Phrase("the kernel tells whether a file is still being written", "内核可告知文件是否仍在写入"),
+    True: Phrase("the kernel tells whether a file is still being written", "内核能告知文件是否仍在写入"),
     False: Phrase(
         "the kernel does not tell who writes; the quiet time alone decides",
         "内核无法告知是否有人写入，只凭静止时间判断",

@@ -36,7 +36,7 @@ _DEAF = Phrase("a listing found a task that no event had announced", "列目录�
 
 _UNUSABLE = Phrase(
     "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
-    "{where}：{cause}；请查看其属主和权限，并对输出目录运行 emosieve check",
+    "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
 )
 
 log = structlog.get_logger()

@@ -24,7 +24,7 @@ EVENTS: Mapping[str, Phrase] = {
     ),
     "watch.degraded": Phrase(
         "the kernel refused events; polling goes on, the limit is named",
-        "内核不给事件，改用轮询；附所达到的上限",
+        "内核拒绝提供事件，改用轮询；附达到的上限",
     ),
     "watch.healed": Phrase(
         "a dead watch was armed again",
@@ -60,11 +60,11 @@ EVENTS: Mapping[str, Phrase] = {
     ),
     "task.filed": Phrase(
         "a decision: verdict, emotion, confidence, findings, destination",
-        "一条判定：判定、情感、置信度、命中的规则、去向",
+        "一个任务已归档：判定、情感、置信度、命中的规则、去向",
     ),
     "task.quarantined": Phrase(
         "a result can never be read; reason",
-        "结果永远无法读取，已隔离；附原因",
+        "结果始终无法读取，已隔离；附原因",
     ),
     "task.joined": Phrase(
         "a late directory's files went to the filed task of its name",
@@ -76,11 +76,11 @@ EVENTS: Mapping[str, Phrase] = {
     ),
     "task.left_alone": Phrase(
         "a name that is no task's, or a symlink",
-        "名称不是任务，或是符号链接，不予处理",
+        "名字不符合任务的要求，或是符号链接，不予处理",
     ),
     "task.unreadable": Phrase(
         "a task may not be read; it stays, and is tried again",
-        "任务无权读取，留在原处，稍后重试",
+        "没有权限读取任务，任务留在原处，稍后重试",
     ),
     "task.failed": Phrase(
         "a task could not be moved; cause, once per change",

@@ -97,12 +97,12 @@ REQUIRED_PATH = Phrase("{name!r} must be the plain name of a file", "{name!r} �
 DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
 DESTINATION = Phrase(
     "write a single folder name under the root, or an absolute path elsewhere",
-    "请写输出目录下的单个文件夹名，或输出目录之外的绝对路径",
+    "请写输出目录下的单个目录名，或输出目录之外的绝对路径",
 )
 OWN_NAME = Phrase("this name is emosieve's own; write another", "这个名字由 emosieve 自己使用；请换一个")
 SAME_FOLDER = Phrase(
     "filing.{first} and filing.{second} are both {folder!r}; write two different folders",
-    "filing.{first} 与 filing.{second} 都是 {folder!r}；请写两个不同的文件夹",
+    "filing.{first} 与 filing.{second} 都是 {folder!r}；请写两个不同的目录",
 )
 TIMEZONE = Phrase(
     "{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai",

@@ -18,7 +18,7 @@ _SHARE_LOW = 0.05
 _BYTES_LOW = 1_000_000_000
 _FILES_LOW = 10_000
 _ROOM = Phrase("{free} free of {total} on {where}", "{where} 可用 {free}，共 {total}")
-_ROOM_UNKNOWN = Phrase("{where} does not tell how much room it has", "{where} 无法得知剩余空间")
+_ROOM_UNKNOWN = Phrase("{where} does not tell how much room it has", "无法得知 {where} 的剩余空间")
 _FULL = Phrase(
     "nothing is free on {where}: nothing is filed until there is",
     "{where} 已无可用空间：腾出空间之前不会归档",

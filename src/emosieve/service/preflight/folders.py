@@ -47,7 +47,7 @@ _OWN_OK = Phrase("emosieve's own files can be written", "emosieve 自己的文�
 _NO_DIRECTORY = Phrase("{path} is not a directory", "{path} 不是目录")
 _NO_FILE = Phrase("{path} is {kind}, not a plain file", "{path} 是{kind}，不是普通文件")
 _MOVE_AWAY = Phrase("move it away; emosieve makes its own", "请将它移走；emosieve 会自行创建")
-_SET_ASIDE = Phrase("nothing is lost: it will be renamed {name}", "不会丢失：它将被改名为 {name}")
+_SET_ASIDE = Phrase("nothing is lost: it will be renamed {name}", "内容不会丢失：它会被改名为 {name}")
 _OTHERS = Phrase(
     "{path} belongs to uid {owner}, and uid {uid} may not {deed} it",
     "{path} 属于 uid {owner}，uid {uid} 无权{deed}",
@@ -55,7 +55,8 @@ _OTHERS = Phrase(
 _READ = Phrase("read", "读取")
 _WRITE = Phrase("write", "写入")
 _CHOWN = Phrase(
-    "chown {uid} {path}, or run emosieve as its owner", "请执行 chown {uid} {path}，或用其所有者运行 emosieve"
+    "chown {uid} {path}, or run emosieve as its owner",
+    "请执行 chown {uid} {path}，或以其所有者身份运行 emosieve",
 )
 _KINDS = {
     stat.S_IFLNK: Phrase("a symlink", "符号链接"),

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 Level = Literal["ok", "warning", "error"]
 
-AS_WEBUI = Phrase("run emosieve as the WebUI's own user", "请用运行 WebUI 的用户来运行 emosieve")
+AS_WEBUI = Phrase("run emosieve as the WebUI's own user", "请以 WebUI 所用的用户身份运行 emosieve")
 """The hint that several lines share: the tasks are the WebUI's own."""
 
 

@@ -35,7 +35,7 @@ _CHOOSE = Phrase(
     "如果想用预设的数值，请去掉 {key}（来源：{winner}）；否则无需处理",
 )
 
-_ALL_DECIDE = Phrase("each rule that rejects can decide alone", "每条剔除规则都能单独决定判定")
+_ALL_DECIDE = Phrase("each rule that rejects can decide alone", "每条剔除规则都能单独剔除结果")
 _NONE_REJECTS = Phrase("none of the three rules rejects", "三条规则都不剔除")
 _IS_OFF = Phrase("{rule} is switched off by {key} = 0", "{rule} 已由 {key} = 0 关闭")
 _NEVER_FIRES = Phrase(
@@ -45,7 +45,7 @@ _NEVER_FIRES = Phrase(
 _NEVER_ALONE = Phrase(
     "{rule} adds a reason but never decides alone: with scores that sum to 1, {other} fires wherever it does "
     "({other_key} is {other_limit:g}, and {border:g} is enough for that)",
-    "{rule} 只补充原因，不会单独决定判定：得分之和为 1 时，凡它命中，{other} 也必命中"
+    "{rule} 只补充原因，不会单独剔除结果：得分之和为 1 时，凡它命中，{other} 也必命中"
     "（{other_key} = {other_limit:g}，达到 {border:g} 即如此）",
 )
 _RAISE = Phrase(
@@ -53,7 +53,7 @@ _RAISE = Phrase(
 )
 _LOWER = Phrase(
     "lower {other_key} below {border:g} if {rule} is to decide, or let {other} only flag",
-    "如果要让 {rule} 起决定作用，请将 {other_key} 调到 {border:g} 以下，或将 {other} 改为只标记",
+    "如果要让 {rule} 能单独剔除，请将 {other_key} 调到 {border:g} 以下，或将 {other} 改为只标记",
 )
 
 

@@ -26,7 +26,7 @@ _STUCK = Phrase(
 )
 _STICKY = Phrase("the root is sticky and they are another user's", "输出目录设有粘滞位，而它们属于其他用户")
 _NO_PERMISSION = Phrase("no write permission on them", "对它们没有写权限")
-_AS_OWNER = Phrase("run emosieve as their owner, uid {uid}", "请用它们的所有者（uid {uid}）运行 emosieve")
+_AS_OWNER = Phrase("run emosieve as their owner, uid {uid}", "请以它们的所有者（uid {uid}）身份运行 emosieve")
 
 _REQUIRED = Phrase(
     "none of the {count} newest tasks has {name}: each would wait {seconds:g} s for it, then be flagged",
@@ -42,10 +42,14 @@ _RIGHT_FOLDER = Phrase(
     "请确认这些是 WebUI 的任务；没有结果的任务会留在原处",
 )
 
-_QUIET_TIME = Phrase("the quiet time alone tells that nobody writes", "只能靠静默时间判断是否写完")
-_NOT_TOLD = Phrase("{type} does not tell who writes; {instead}", "{type} 无法得知文件是否还在写入；{instead}")
-_TOLD = Phrase("the kernel tells whether a file is still open for writing", "内核能告知文件是否仍被写入")
-_WOULD_TELL = Phrase("{type} tells whether a file is still open for writing", "{type} 能告知文件是否仍被写入")
+_QUIET_TIME = Phrase("the quiet time alone tells that nobody writes", "只能凭静止时间判断是否写完")
+_NOT_TOLD = Phrase(
+    "{type} does not tell who writes; {instead}", "从 {type} 无法得知文件是否仍在写入；{instead}"
+)
+_TOLD = Phrase("the kernel tells whether a file is still open for writing", "内核能告知文件是否仍在写入")
+_WOULD_TELL = Phrase(
+    "{type} tells whether a file is still open for writing", "从 {type} 能得知文件是否仍在写入"
+)
 _OTHERS_FILES = Phrase("the files are another user's; {instead}", "文件属于其他用户；{instead}")
 
 
