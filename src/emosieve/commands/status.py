@@ -28,7 +28,7 @@ STATES: Final = {
         "已 {age}没有动静：可能卡住、被杀死，或正在复制很大的任务",
     ),
     "killed": Phrase("killed: it ended {age} ago without saying so", "已被杀死：{age}前异常退出"),
-    "absent": Phrase("not running on {root}", "没有在 {root} 上运行"),
+    "absent": Phrase("not running on {root}", "emosieve 没有在 {root} 上运行"),
 }
 LABELS: Final = {
     "daemon": Phrase("process", "进程"),

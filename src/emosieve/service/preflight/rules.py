@@ -45,8 +45,8 @@ _NEVER_FIRES = Phrase(
 _NEVER_ALONE = Phrase(
     "{rule} adds a reason but never decides alone: with scores that sum to 1, {other} fires wherever it does "
     "({other_key} is {other_limit:g}, and {border:g} is enough for that)",
-    "{rule} 只补充原因，不会单独剔除结果：得分之和为 1 时，凡它命中，{other} 也必命中"
-    "（{other_key} = {other_limit:g}，达到 {border:g} 即如此）",
+    "{rule} 只补充原因，不会单独剔除结果：得分之和为 1 时，凡它命中，{other} 也一定命中"
+    "（{other_key} = {other_limit:g}，不低于 {border:g} 时即如此）",
 )
 _RAISE = Phrase(
     "raise {key} above {border:g}, or leave the rule as it is", "请将 {key} 调到 {border:g} 以上，或维持现状"
