@@ -122,6 +122,11 @@ def test_a_rule_without_a_phrase_shows_its_message() -> None:
     assert finding_words(finding("later", 1, message="too \x1b loud"), "zh") == "too \\u001b loud"
 
 
+def test_an_observed_text_is_escaped() -> None:
+    """What an edited line of the log puts in place of a number comes through escaped."""
+    assert "\\u001b" in finding_words({**finding("ambiguous"), "observed": "\x1b"}, "en")
+
+
 def test_a_rule_without_phrase_or_message_shows_its_name() -> None:
     """A finding with nothing to say is shown by its rule."""
     assert finding_words(finding("later"), "en") == "later"

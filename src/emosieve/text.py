@@ -116,7 +116,7 @@ def finding_words(finding: Mapping[str, Any], language: Language) -> str:
     if phrase is None:
         return escape(str(finding.get("message") or finding["rule"]))
     observed = finding.get("observed")
-    shown = number(observed) if isinstance(observed, float) else str(observed)
+    shown = number(observed) if isinstance(observed, float) else escape(str(observed))
     return phrase.format(observed=shown)
 
 

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from conftest import MakeTask, read_log, result_bytes
 from emosieve.judge.ruleset import DEFAULT_ACTIONS
+from emosieve.record.lines import line_of
 from process import Watch, overrides, run
 
 GOOD, BAD, TORN = "outputs_20240104_220000", "outputs_20240104_220001", "outputs_20240104_220002"
@@ -236,6 +237,50 @@ def test_a_name_without_a_root_is_an_error(tmp_path: Path) -> None:
 
     assert 2 == ended.returncode
     assert "--set root=" in ended.stderr
+
+
+FOREIGN = {
+    "no-findings": {"findings": 5},
+    "no-rule": {"findings": [{"action": "reject"}]},
+    "other-action": {"findings": [{"rule": "ambiguous", "action": "\x1b[31m", "message": ""}]},
+    "limit-in-words": {"findings": [{"rule": "ambiguous", "action": "flag", "limit": "x", "message": ""}]},
+    "no-scores": {"scores": [0.5]},
+    "score-in-words": {"scores": {"happy": "high"}},
+    "confidence-in-words": {"confidence": "high"},
+    "emotions": {"emotion": ["happy"]},
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_an_edited_line_of_the_log_is_told(swept: Path, change: dict[str, Any]) -> None:
+    """A decision that somebody's editor changed is shown by its place and history, without its numbers."""
+    lines = [event | change if event.get("task") == BAD else event for event in read_log(swept)]
+    (swept / "decisions.jsonl").write_bytes(b"".join(map(line_of, lines)))
+    text = told(swept / "low_quality" / BAD)
+
+    assert text.startswith(f"{BAD}: low_quality\n{swept / 'low_quality' / BAD}\n")
+    assert "Why cannot be said: the log line of its decision has another shape" in text
+    assert "\x1b" not in text
+
+
+def test_a_line_without_its_task_is_no_decision_of_it(swept: Path) -> None:
+    """A task whose line lost its name counts as unlogged."""
+    lines = [{key: event[key] for key in event if key != "task"} for event in read_log(swept)]
+    (swept / "decisions.jsonl").write_bytes(b"".join(map(line_of, lines)))
+
+    assert "unlogged" == document(swept / "low_quality" / BAD)["state"]
+
+
+def test_names_in_the_log_are_shown_escaped(swept: Path) -> None:
+    """Neither a task nor a rule of an edited line reaches the terminal raw."""
+    rule = {"rule": "\x1b]0;rule", "action": "reject", "message": ""}
+    lines = [event | {"task": "\x1b]0;task", "findings": [rule]} for event in read_log(swept)]
+    (swept / "decisions.jsonl").write_bytes(b"".join(map(line_of, lines)))
+    text = told(swept / "low_quality" / BAD)
+
+    assert "\x1b" not in text
+    assert "\\u001b]0;task: low_quality" in text
+    assert "\n\\u001b]0;rule " in text
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

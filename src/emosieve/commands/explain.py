@@ -92,6 +92,7 @@ NOTES: Final = {
         "It is decided, but could not be moved yet: {reason}", "已判定，但尚未移动成功：{reason}"
     ),
     "reason": Phrase("because {reason}", "原因：{reason}"),
+    "foreign": Phrase("Why cannot be said: {reason}", "无法说明原因：{reason}"),
     "moved_by_hand": Phrase(
         "It is not there any more: somebody moved or deleted it.", "它已不在原处：有人移动或删除了它。"
     ),
@@ -187,7 +188,7 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
     for row in one.rows:
         seen = row.then or row.today
         action = row.action if row.then else row.today_action
-        cells = [row.rule, *_cells(seen, action, language)]
+        cells = [escape(row.rule), *_cells(seen, action, language)]
         if others:
             cells += [
                 cell for place, cell in enumerate(_cells(row.today, row.today_action, language)) if place != 1
@@ -244,7 +245,7 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
     elif one.state == "gone":
         yield NOTES["moved_by_hand"]()
     if one.reason:
-        yield NOTES["not_moved" if one.decision and one.state == "pending" else "reason"](reason=one.reason)
+        yield NOTES[_kind_of_reason(one)](reason=one.reason)
     if one.changed:
         yield NOTES["changed"]()
     if one.decision is not None:
@@ -257,6 +258,12 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
         yield NOTES[key](profile=one.rules.profile, digest=one.rules.digest, verdict=verdict)
     if one.is_by_hand:
         yield NOTES["by_hand"]()
+
+
+def _kind_of_reason(one: "Explanation") -> str:
+    if one.state in {"filed", "gone"}:
+        return "foreign"
+    return "not_moved" if one.state == "pending" and one.history else "reason"
 
 
 def _next(one: "Explanation") -> Message | None:

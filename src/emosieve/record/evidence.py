@@ -3,8 +3,36 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from emosieve.judge.result import Result
-from emosieve.judge.ruleset import SETTLING_RULES, Evidence, Observation
+from emosieve.judge.ruleset import SETTLING_RULES, Action, Evidence, Observation
+
+
+class _Finding(BaseModel):
+    rule: str
+    action: Action
+    observed: float | None = None
+    limit: float | None = None
+    message: str
+
+
+class _Numbers(BaseModel):
+    emotion: str | None = None
+    confidence: float | None = None
+    scores: dict[str, float] | None = None
+    granularity: str | None = None
+    findings: list[_Finding] = []
+    was_findings: list[_Finding] = []
+
+
+def has_evidence(event: Mapping[str, Any]) -> bool:
+    """Whether a decision's numbers and findings are what we write; an edited line, or another version's, may differ."""
+    try:
+        _Numbers.model_validate(event, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def evidence_of(event: Mapping[str, Any]) -> Evidence:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from emosieve.errors import BadResult, SetupError
 from emosieve.judge.ruleset import Action, Evidence, Observation, Outcome, RuleSet, Verdict, evaluate, judge
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
-from emosieve.record.evidence import evidence_of
+from emosieve.record.evidence import evidence_of, has_evidence
 from emosieve.record.lines import Event
 from emosieve.revision import root_of
 from emosieve.service.flow import Flow
@@ -32,6 +32,10 @@ NO_TASK: Final = Phrase(
     "{path}：没有这个任务，判定日志里也没有这个名字；可用 emosieve tail 查看最近的判定",
 )
 NO_MATCH: Final = Phrase("it does not match watch.task_glob = {glob}", "名字不符合 watch.task_glob = {glob}")
+FOREIGN: Final = Phrase(
+    "the log line of its decision has another shape than emosieve writes; was it edited, or is it another version's?",
+    "判定日志中对应的那一行格式不符，可能被手动改过，或来自其他版本",
+)
 _TOLD_BY_DAEMON: Final = frozenset({"not_moved", "blocked", "unreadable", "internal"})
 """Reasons that only the daemon's own tries can know."""
 
@@ -69,7 +73,8 @@ class Explanation:
         rules: today's.
         changed: whether result.json is another one than was decided about.
         waiting: for a pending task; its ``seconds`` are those until waiting ends, or ends for now.
-        reason: why a quarantined or left-alone task is so, or a decided one could not be moved.
+        reason: why a quarantined or left-alone task is so, a decided one could not be moved, or a filed one
+            cannot be explained.
     """
 
     root: str
@@ -174,7 +179,7 @@ class _Explainer:
         if verdict is None:
             return self._of_inbox(location)
         last = self.log.last_about(location)
-        history = _lineage(self.log.about(str(last["task"])), location) if last else ()
+        history = _lineage(self.log.about(str(last.get("task"))), location) if last else ()
         if verdict == "quarantined":
             reason = next((str(one["reason"]) for one in reversed(history) if one.get("reason")), None)
             return self._bare(location, "quarantined", verdict=verdict, history=history, reason=reason)
@@ -190,8 +195,10 @@ class _Explainer:
         """A decided task: its evidence is that of the log, which is what was decided about."""
         verdict = self.folders.verdict_at(location)
         bare = self._bare(location, "filed", verdict=verdict, history=history)
-        decision = next((event for event in reversed(history) if "findings" in event), None)
+        decision = _decision_in(history)
         numbers = decision or history[-1]
+        if not has_evidence(numbers):
+            return replace(bare, reason=FOREIGN())
         if numbers.get("confidence") is None and not numbers.get("scores") and not numbers.get("findings"):
             return bare
         evidence = evidence_of(numbers)
@@ -215,12 +222,13 @@ class _Explainer:
         explanation = self._of_contents(bare, self._contents(name))
         owed = (load_checkpoint(self.root) or Checkpoint()).owed.get(name)
         history = _lineage(self.log.about(name), owed.destination) if owed else ()
+        decision = _decision_in(history)
         waiting = self._told_by_daemon(name) or self._look(name)
         return replace(
             explanation,
             waiting=waiting,
             history=history,
-            decision=next((event for event in reversed(history) if "findings" in event), None),
+            decision=decision if decision and has_evidence(decision) else None,
             reason=owed.cause if owed else None,
         )
 
@@ -275,6 +283,11 @@ class _Explainer:
 def _place(event: Mapping[str, Any]) -> str | None:
     """Where an event put its task; ``None`` for one that moves nothing."""
     return event.get("to") or event.get("destination")
+
+
+def _decision_in(history: Sequence[Event]) -> Event | None:
+    """The last event by which rules decided."""
+    return next((event for event in reversed(history) if "findings" in event), None)
 
 
 def _lineage(events: Sequence[Event], location: str) -> tuple[Event, ...]:
