@@ -200,3 +200,22 @@ def test_the_help_names_the_exit_statuses() -> None:
     words = " ".join(run("--help").stdout.split())
 
     assert [] == [phrase.en for phrase in EXIT_STATUS.values() if phrase.en not in words]
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_locale_without_a_sign_gets_an_escape(
+    root: Path, make_task: MakeTask, language: str, encoding: str
+) -> None:
+    """GBK has no cross, Latin-1 no Chinese: the line is shown all the same."""
+    make_task("outputs_1", result_bytes(0.41))
+    assert 0 == run("sweep", root, *QUICK).returncode
+    ended = subprocess.run(
+        [*EMOSIEVE, "tail", root],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "EMOSIEVE_LANGUAGE": language},
+    )
+
+    assert b"\\u2717" in ended.stdout
+    assert b"outputs_1" in ended.stdout

@@ -1,5 +1,6 @@
 """The command line, put together."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ app.command()(demo.demo)
 def run() -> int:
     """Run the command line; gives the exit status."""
     speak(environment_language())  # until the settings say otherwise
+    _allow_any_encoding()
     try:
         heed_shell(sys.argv[1:])
         app(prog_name="emosieve")
@@ -98,6 +100,13 @@ def run() -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _allow_any_encoding() -> None:
+    """Show what the locale's encoding lacks, as GBK lacks a check mark, as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # it is None where it was closed before the start
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _say(text: str) -> None:
