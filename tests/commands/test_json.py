@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,45 @@ def test_a_rebuilt_report(filed: Path) -> None:
     expected = {"schema": 1, "report": f"{filed}/quality_report.txt"}
 
     assert expected == answer("report", "rebuild", filed)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["stats"],
+        ["check"],
+        ["reclassify", "--dry-run"],
+        ["sweep", "--dry-run"],
+        ["config", "show"],
+    ],
+    ids="-".join,
+)
+def test_a_root_that_is_no_utf8(arguments: list[str], tmp_path: Path) -> None:
+    """A root whose name is in another encoding is answered for, with its bytes as escapes."""
+    root = tmp_path / os.fsdecode(b"\xff\xfe")
+    root.mkdir()
+
+    assert "\\udcff\\udcfe" in str(answer(*arguments, root)).replace("\\\\", "\\")
+    assert 0 == run(*arguments, root).returncode
+
+
+@pytest.mark.parametrize("command", ["explain", "status"])
+def test_what_a_terminal_must_not_see_is_escaped(command: str, filed: Path) -> None:
+    """A mark that turns the direction of text, in an edited line of the log, is an escape in JSON."""
+    log = filed / "decisions.jsonl"
+    lines = [line for line in log.read_bytes().splitlines(keepends=True) if b"outputs_2" in line]
+    (edited,) = [line.replace(b'"time":"', b'"time":"\xe2\x80\xae') for line in lines]
+    log.write_bytes(edited)
+    ended = run(command, filed / "low_quality/outputs_2" if command == "explain" else filed, "--json")
+
+    assert "\u202e" not in ended.stdout
+    assert "\\u202e2" in ended.stdout
+
+
+def test_json_is_utf8_in_any_locale(tmp_path: Path) -> None:
+    """The bytes of a document do not depend on the locale's encoding."""
+    root = tmp_path / "输出"
+    root.mkdir()
+
+    assert str(root) == json.loads(run("status", root, "--json", PYTHONIOENCODING="gbk").stdout)["root"]

@@ -21,8 +21,7 @@ def show(
 
     Example: emosieve config show --profile customer_service
     """
-    import orjson  # noqa: PLC0415 - needed here alone
-
+    from emosieve.record.lines import json_bytes  # noqa: PLC0415 - needed here alone
     from emosieve.settings.refusals import origin_words  # noqa: PLC0415 - the same
     from emosieve.text import escape  # noqa: PLC0415 - the same
 
@@ -34,7 +33,7 @@ def show(
         return
     language = loaded.settings.language
     shown = [
-        (escape(key), escape(orjson.dumps(value).decode(), 4096), origin_words(origin).text(language))
+        (escape(key), escape(json_bytes(value).decode(), 4096), origin_words(origin).text(language))
         for key, value, origin in rows
     ]
     typer.echo("\n".join(columns(shown)))

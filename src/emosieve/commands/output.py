@@ -100,10 +100,12 @@ def shortened(text: str, places: int) -> str:
 
 
 def echo_json(document: Any) -> None:
-    """Print a document as JSON; strings from outside are escaped where they come in."""
+    """Print a document as JSON, which is UTF-8 in any locale; what a terminal must not see is escaped."""
     import orjson  # noqa: PLC0415 - not every command needs it
 
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    from emosieve.record.lines import json_bytes  # noqa: PLC0415 - the same
+
+    typer.echo(json_bytes(document, orjson.OPT_INDENT_2))
 
 
 UNITS: Final = {

@@ -36,13 +36,23 @@ def parse_line(line: bytes) -> Event | None:
 
 def line_of(event: Mapping[str, Any]) -> bytes:
     """A line of the log; strings are escaped where they come in, and once more here for certain."""
+    return json_bytes(event, orjson.OPT_APPEND_NEWLINE)
+
+
+def json_bytes(document: Any, option: int = 0) -> bytes:
+    """A document as JSON that any terminal may be shown, whatever is in its strings.
+
+    Args:
+        document: of what JSON knows.
+        option: of orjson.
+    """
     try:
-        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        text = orjson.dumps(document, option=option)
     except orjson.JSONEncodeError:
-        line = orjson.dumps(_without_surrogates(event), option=orjson.OPT_APPEND_NEWLINE)
-    if line.isascii() and b"\x7f" not in line:
-        return line
-    return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+        text = orjson.dumps(_without_surrogates(document), option=option)
+    if text.isascii() and b"\x7f" not in text:
+        return text
+    return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.decode()).encode()
 
 
 def _without_surrogates(value: Any) -> Any:
