@@ -17,6 +17,7 @@ from emosieve.service.liveness import (
     Liveness,
     Pending,
     Status,
+    Trouble,
     pid_namespace,
     read_heartbeat,
 )
@@ -193,6 +194,44 @@ def test_a_status_of_another_version_is_none(root: Path, place: Path, liveness: 
     only_file(place).write_text(text)
 
     assert read_heartbeat(str(root)) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pid", 1 << 62),
+        ("pid", -1),
+        ("state", "\x1b[31m"),
+        ("mode_reason", {"en": "ext4"}),
+        ("tells_writers", 5),
+        ("started_at", 1e308),
+        ("decided", {"normal": 1}),
+        ("decided", {"normal": 1, "low_quality": 2, "quarantined": "3"}),
+        ("last_hint_at", "now"),
+        ("trouble", {"cause": "disk full"}),
+        ("pending", None),
+        ("reasons", []),
+        ("oldest", [{"task": 5}]),
+    ],
+)
+def test_a_status_of_another_shape_is_none(
+    root: Path, place: Path, liveness: Liveness, key: str, value: object
+) -> None:
+    """The owner of the root may write a status; a reader with more rights survives it."""
+    liveness.beat("facts", lambda: STATUS)
+    document = orjson.loads(only_file(place).read_bytes())
+    document["status"][key] = value
+    only_file(place).write_bytes(orjson.dumps(document))
+
+    assert read_heartbeat(str(root)) is None
+
+
+def test_the_last_error_comes_back(root: Path, liveness: Liveness) -> None:
+    """Cause and times of it are read as they were written."""
+    status = replace(STATUS, trouble=Trouble("disk full", 4.0, 5.0))
+    liveness.beat("facts", lambda: status)
+
+    assert status == found(root).status
 
 
 def test_a_symlink_is_not_followed(root: Path, place: Path, tmp_path: Path, liveness: Liveness) -> None:

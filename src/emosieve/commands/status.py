@@ -11,10 +11,10 @@ from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, m
 from emosieve.text import Language, Message, Phrase, escape, waiting_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from emosieve.record.lines import Event
-    from emosieve.service.liveness import Heartbeat, Pending, Status
+    from emosieve.service.liveness import Heartbeat, Pending, Status, Trouble
     from emosieve.service.overview import Overview
 
 _PENDING_SHOWN: Final = 10
@@ -187,9 +187,10 @@ class _Page:
             return
         yield "events", self._events(one)
         yield "writers", WRITERS[one.tells_writers]()
+        counts = {str(verdict): count for verdict, count in one.decided.items()}
         yield (
             "decided",
-            LINES["decided"](total=one.decided["normal"] + one.decided["low_quality"], **one.decided),
+            LINES["decided"](total=counts["normal"] + counts["low_quality"], **counts),
         )
         if one.joined or one.failed:
             yield "decided", LINES["more"](joined=one.joined, failed=one.failed)
@@ -202,10 +203,10 @@ class _Page:
             return LINES["events"](mode=one.mode, why=why)
         return LINES["last_hint"](mode=one.mode, why=why, age=self._span(self._now - one.last_hint_at))
 
-    def _trouble(self, trouble: "Mapping[str, Any]") -> "Iterator[tuple[str, Message]]":
-        yield "error", LINES["trouble"](time=moment(trouble["time"], self._zone), cause=str(trouble["cause"]))
-        if (trouble["retry_at"] or 0) > self._now:
-            yield "error", LINES["retry"](rest=self._span(trouble["retry_at"] - self._now))
+    def _trouble(self, trouble: "Trouble") -> "Iterator[tuple[str, Message]]":
+        yield "error", LINES["trouble"](time=moment(trouble.time, self._zone), cause=trouble.cause)
+        if trouble.retry_at is not None and trouble.retry_at > self._now:
+            yield "error", LINES["retry"](rest=self._span(trouble.retry_at - self._now))
 
     def _of_root(self) -> "Iterator[tuple[str, Message]]":
         found = self._found
@@ -329,9 +330,9 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         "joined": one.joined,
         "failed": one.failed,
         "last_error": {
-            "time": iso(trouble["time"]),
-            "cause": trouble["cause"],
-            "retry": iso(trouble["retry_at"]),
+            "time": iso(trouble.time),
+            "cause": trouble.cause,
+            "retry": iso(trouble.retry_at),
         }
         if trouble
         else None,

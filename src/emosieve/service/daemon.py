@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import FrameType
 from typing import Final, get_args
 
@@ -15,8 +14,8 @@ import structlog
 from emosieve import __version__
 from emosieve.errors import EmosieveError, SetupError
 from emosieve.record.locking import IntakeLock, myself
-from emosieve.service.flow import Flow, Trouble
-from emosieve.service.liveness import Liveness, Pending, State, Status, pid_namespace
+from emosieve.service.flow import Flow
+from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, Status, Trouble, pid_namespace
 from emosieve.service.logs import configure_logs
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
@@ -288,11 +287,11 @@ class Daemon:
             profile=settings.profile,
             rules_digest=settings.rule_set.digest,
             started_at=self._started_at,
-            decided={verdict: totals[verdict] for verdict in ("normal", "low_quality", "quarantined")},
+            decided={verdict: totals[verdict] for verdict in get_args(FolderVerdict)},
             joined=totals["joined"],
             failed=totals["failed"],
             last_hint_at=self._last_hint_at,
-            trouble=asdict(trouble) if trouble else None,
+            trouble=trouble,
             pending=flow.settling.pending_count if flow else 0,
             reasons=dict(flow.settling.reasons()) if flow else {},
             oldest=tuple(self._pending(one) for one in flow.settling.oldest(_PENDING_TOLD)) if flow else (),

@@ -16,6 +16,7 @@ from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
 from emosieve.record.statistics import Tally
 from emosieve.revision import REVIEWS_NAME
+from emosieve.service.liveness import Trouble
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
@@ -32,21 +33,6 @@ _LOCK_PATIENCE_SECONDS: Final = 2.0
 _LONGEST_BLOCK_SECONDS: Final = 60.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An error that kept tasks from being filed; times are wall seconds.
-
-    Attributes:
-        cause: in words.
-        time: when it was last met.
-        retry_at: until when nothing at all is filed; ``None`` for a trouble of one task, or one that is over.
-    """
-
-    cause: str
-    time: float
-    retry_at: float | None = None
 
 
 @dataclass

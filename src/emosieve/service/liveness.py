@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, get_args
 
 import orjson
 import structlog
+from pydantic import Field, TypeAdapter
 
 from emosieve.record.locking import myself
 from emosieve.text import Language
@@ -25,7 +26,6 @@ HEARTBEAT_SECONDS: Final = 5.0
 """The file is touched at least so often while the working loop turns."""
 STALE_SECONDS: Final = 4 * HEARTBEAT_SECONDS
 """Without a heartbeat for so long the daemon was killed, hangs, or copies a very large task."""
-_SCHEMA: Final = 1
 _WRITE_SECONDS: Final = 1.0
 _SIZE_LIMIT: Final = 1 << 20
 _SHARED_PLACES: Final = ("/run/emosieve", "/run/emosieve/*", "/run/user/*")
@@ -34,6 +34,9 @@ log = structlog.get_logger()
 
 Identity = tuple[int, int]
 State = Literal["watching", "blocked", "waiting"]
+FolderVerdict = Literal["normal", "low_quality", "quarantined"]
+WallSeconds = Annotated[float, Field(ge=-1e10, le=1e11)]
+"""Seconds since the epoch, of a year that every calendar knows: 1653 to 5138."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,23 @@ class Pending:
     task: str
     reason: str
     message: str
-    changed_at: float
-    gives_up_at: float
+    changed_at: WallSeconds
+    gives_up_at: WallSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error that kept tasks from being filed; times are wall seconds.
+
+    Attributes:
+        cause: in words.
+        time: when it was last met.
+        retry_at: until when nothing at all is filed; ``None`` for a trouble of one task, or one that is over.
+    """
+
+    cause: str
+    time: WallSeconds
+    retry_at: WallSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,7 @@ class Status:
         tells_writers: whether the kernel tells who writes a task's files; ``None`` before the first.
         decided: how many of each verdict since the start.
         last_hint_at: when the file system last announced something.
-        trouble: cause, time and retry_at of the last error.
+        trouble: the last error.
         pending: how many stand in the inbox, and ``reasons`` how many wait for what.
         oldest: those that have been still for longest.
     """
@@ -66,35 +84,32 @@ class Status:
     version: str
     root: str
     host: str
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=1 << 31)]
     pid_namespace: int | None
     state: State
     mode: str
-    mode_reason: Mapping[Language, str]
+    mode_reason: Annotated[Mapping[Language, str], Field(min_length=len(get_args(Language)))]
     tells_writers: bool | None
     profile: str
     rules_digest: str
-    started_at: float
-    decided: Mapping[str, int]
+    started_at: WallSeconds
+    decided: Annotated[Mapping[FolderVerdict, int], Field(min_length=len(get_args(FolderVerdict)))]
     joined: int
     failed: int
-    last_hint_at: float | None
-    trouble: Mapping[str, Any] | None
+    last_hint_at: WallSeconds | None
+    trouble: Trouble | None
     pending: int
     reasons: Mapping[str, int]
     oldest: tuple[Pending, ...]
 
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """What was written.
 
-        Raises:
-            KeyError, TypeError, ValueError: it is of another version.
-        """
-        if document["schema"] != _SCHEMA:
-            raise ValueError(document["schema"])
-        fields = document["status"]
-        return cls(**{**fields, "oldest": tuple(Pending(**one) for one in fields["oldest"])})
+@dataclass(frozen=True, slots=True)
+class _Document:
+    schema: Literal[1]
+    status: Status
+
+
+_DOCUMENT: Final = TypeAdapter(_Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +193,7 @@ class Liveness:
     def _write(self, status: Status) -> None:
         try:
             self._path = self._path or os.path.join(_own_place(), self._name)
-            _replace(self._path, orjson.dumps({"schema": _SCHEMA, "status": status}))
+            _replace(self._path, orjson.dumps(_Document(1, status)))
         except OSError as error:
             if not self._told:
                 self._told = True
@@ -195,7 +210,7 @@ def read_heartbeat(root: str) -> Heartbeat | None:
     name, owners = _name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid}
     found: list[Heartbeat] = []
     for place in dict.fromkeys(_places()):
-        with suppress(OSError, ValueError, TypeError, KeyError):
+        with suppress(OSError, ValueError):
             found.append(_read(f"{place}/{name}", owners))
     return min(found, key=lambda one: one.age, default=None)
 
@@ -240,7 +255,7 @@ def _read(path: str, owners: set[int]) -> Heartbeat:
         # In a directory that is everybody's, anybody could write a status.
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_size > _SIZE_LIMIT:
             raise ValueError(path)
-        found = Status.from_dict(orjson.loads(file.read()))
+        found = _DOCUMENT.validate_json(file.read(), strict=True).status  # another version's is none
         return Heartbeat(found, max(0.0, time.time() - status.st_mtime), _is_gone(found))
 
 
