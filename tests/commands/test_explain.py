@@ -222,6 +222,25 @@ def test_what_is_no_task_is_left_alone(root: Path, name: str) -> None:
     assert found["reason"]
 
 
+@pytest.mark.parametrize("file", ["", "result.json"])
+def test_a_folder_of_earlier_settings_is_told(swept: Path, file: str) -> None:
+    """A task in a folder that today's settings do not name is left alone, and its decision is still shown."""
+    found = document(swept / "low_quality" / BAD / file, "--set", "filing.low_quality=rejected")
+
+    assert (BAD, "left_alone") == (found["task"], found["state"])
+    assert "it stands in no folder that filing.normal" in found["reason"]
+    assert "low_quality" == found["decision"]["verdict"]
+
+
+def test_a_file_in_a_task_elsewhere_means_the_task(root: Path, make_task: MakeTask, tmp_path: Path) -> None:
+    """Also where the destination is an absolute path out of the root."""
+    make_task(GOOD)
+    settings = ["--set", f"root={root}", *overrides(filing__normal=tmp_path / "elsewhere")]
+    assert 0 == run("sweep", *settings, *QUICK).returncode
+
+    assert GOOD == document(tmp_path / "elsewhere" / GOOD / "result.json", *settings)["task"]
+
+
 def test_a_path_that_nobody_knows_is_an_error(swept: Path) -> None:
     """It names the path and the next step, with status 2."""
     ended = run("explain", swept / "outputs_nobody")

@@ -32,6 +32,12 @@ NO_TASK: Final = Phrase(
     "{path}：没有这个任务，判定日志里也没有这个名字；可用 emosieve tail 查看最近的判定",
 )
 NO_MATCH: Final = Phrase("it does not match watch.task_glob = {glob}", "名字不符合 watch.task_glob = {glob}")
+NO_FOLDER: Final = Phrase(
+    "it stands in no folder that filing.normal, filing.low_quality or filing.quarantine name;"
+    " if it was filed there, give the settings of that time with --config",
+    "它所在的目录不是 filing.normal、filing.low_quality 或 filing.quarantine 指定的目录；"
+    "如果当时归档到这里，请用 --config 给出当时的配置文件",
+)
 FOREIGN: Final = Phrase(
     "the log line of its decision has another shape than emosieve writes; was it edited, or is it another version's?",
     "判定日志中对应的那一行格式不符，可能被手动改过，或来自其他版本",
@@ -157,10 +163,16 @@ class _Explainer:
             ]
             return os.path.join(found[0] if found else "", path)
         location = self.folders.location_of(os.path.abspath(path))
-        parent = os.path.dirname(location)
-        while parent and parent not in self.folders.by_verdict.values() and not os.path.isabs(parent):
-            location, parent = parent, os.path.dirname(parent)
-        return location
+        names = location.split("/")
+        tops = ["/".join(names[: count + 1]) for count in range(len(names))]
+        folders = self.folders.by_verdict.values()
+        filed = next((top for top in tops if os.path.dirname(top) in folders), None)
+        if filed is not None or os.path.isabs(location):
+            return filed or location
+        # A folder of earlier settings is none of today's; the task in it is known by its name.
+        glob = self.settings.watch.task_glob
+        named = (top for top in tops if fnmatch.fnmatchcase(os.path.basename(top), glob))
+        return next(named, tops[0])
 
     def _of_moved(self, path: str, location: str) -> Explanation:
         """The WebUI's own log shows the old path of a task that was filed since."""
@@ -176,10 +188,13 @@ class _Explainer:
 
     def _of_standing(self, location: str) -> Explanation:
         verdict = self.folders.verdict_at(location)
-        if verdict is None:
+        if verdict is None and "/" not in location:
             return self._of_inbox(location)
         last = self.log.last_about(location)
         history = _lineage(self.log.about(str(last.get("task"))), location) if last else ()
+        if verdict is None:
+            bare = self._of_event(location, history) if history else self._bare(location, "left_alone")
+            return replace(bare, state="left_alone", today=None, reason=NO_FOLDER())
         if verdict == "quarantined":
             reason = next((str(one["reason"]) for one in reversed(history) if one.get("reason")), None)
             return self._bare(location, "quarantined", verdict=verdict, history=history, reason=reason)
