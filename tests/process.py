@@ -34,7 +34,9 @@ _AS_ANOTHER = """
 import ctypes, os, sys
 sys.path[:] = eval(sys.argv.pop(1))
 import orjson, rich.cells
+import rich.filesize
 import emosieve.commands.cli as cli, emosieve.commands.check, emosieve.service.preflight
+import emosieve.service.overview, emosieve.service.explanation
 uid = int(sys.argv.pop(1))
 os.setgroups([]), os.setgid(uid), os.setuid(uid)
 exec(sys.argv.pop(1))

@@ -13,7 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from conftest import MakeTask, result_bytes
-from process import PATIENCE, Watch, overrides, run
+from process import PATIENCE, Watch, overrides, run, run_as
 
 GOOD, BAD, TORN, EMPTY = (f"outputs_20240104_22000{number}" for number in range(4))
 
@@ -196,3 +196,13 @@ def test_it_works_where_nothing_can_be_written(tmp_path: Path, option: str) -> N
     assert (1, 0) == (found["filed"]["normal"], found["unlogged"])
     assert found["disks"][0]["read_only"] is (option != "full")
     assert (found["disks"][0]["free_bytes"] == 0) is (option == "full")
+
+
+def test_a_folder_that_may_not_be_read_is_told(shared_root: Path, make_task: MakeTask) -> None:
+    """Another user learns why a folder's tasks are not counted, and that none of them is gone."""
+    make_task("outputs_1")
+    assert 0 == run("sweep", shared_root, *overrides(settle__quiet_seconds=0.05)).returncode
+    (shared_root / "normal").chmod(0o700)
+
+    assert f"{shared_root}/normal: Permission denied" in run_as(4242, "status", shared_root).stdout
+    assert "Permission denied" in run_as(4242, "explain", shared_root / "normal/outputs_1").stderr

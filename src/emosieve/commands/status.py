@@ -218,10 +218,10 @@ class _Page:
         yield "filed", LINES["filed"](unlogged=found.unlogged, **found.filed)
         if found.unreadable:
             yield "error", LINES["unreadable"](cause=found.unreadable)
-        elif found.last is None:
-            yield "last", LINES["nothing"]()
-        else:
+        if found.last is not None:
             yield "last", LINES["last"](**_last(found.last))
+        elif not found.unreadable:
+            yield "last", LINES["nothing"]()
         for disk in found.disks:
             free, total = decimal(disk.free_bytes), decimal(disk.total_bytes)
             yield (

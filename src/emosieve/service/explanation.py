@@ -150,7 +150,7 @@ class _Explainer:
 
     def explain(self, path: str) -> Explanation:
         location = self._location(path)
-        if not os.path.lexists(self.folders.path(location)):
+        if not _stands(self.folders.path(location)):
             return self._of_moved(path, location)
         return self._of_standing(location)
 
@@ -180,7 +180,7 @@ class _Explainer:
         places = [str(event.get("to") or event.get("destination")) for event in events if _place(event)]
         if not places:
             raise SetupError(NO_TASK(path=path))
-        standing = [place for place in places if os.path.lexists(self.folders.path(place))]
+        standing = [place for place in places if _stands(self.folders.path(place))]
         if standing:
             return self._of_standing(standing[-1])
         history = _lineage(events, places[-1])
@@ -293,6 +293,19 @@ class _Explainer:
         with suppress(OSError):
             return Inbox(folder, "*", frozenset(), ask_lease=False).read(survey_directory(path, name))
         return None
+
+
+def _stands(path: str) -> bool:
+    """Whether something stands there; what this user may not see is not taken for gone.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a place of an edited line
+        return False
+    return True
 
 
 def _place(event: Mapping[str, Any]) -> str | None:

@@ -34,7 +34,7 @@ class Overview:
         filed: how many stand in each folder, by verdict.
         unlogged: how many of the normal and low_quality ones the log does not know.
         last: the newest event of the log.
-        unreadable: why the log, or the root, could not be read: whoever asks does so because something is wrong.
+        unreadable: why the log, the root or a folder could not be read: who asks does so because something is wrong.
         disks: of the root, and of folders that lie elsewhere.
     """
 
@@ -62,20 +62,27 @@ def overview(root: str, settings: Settings) -> Overview:
     """
     intake = Intake(root, settings)
     folders = intake.folders.by_verdict
-    names = {verdict: _tasks_in(intake.folders.path(folder)) for verdict, folder in folders.items()}
+    names: dict[str, list[str]] = {}
+    unreadable = None
+    for verdict, folder in folders.items():
+        path = intake.folders.path(folder)
+        try:
+            names[verdict] = _tasks_in(path)
+        except OSError as error:
+            names[verdict], unreadable = [], _cause(error, path)
     judged = {
         os.path.join(folders[verdict], name)
         for verdict in ("normal", "low_quality")
         for name in names[verdict]
     }
     standing = unlogged = 0
-    last = unreadable = None
+    last = None
     try:
         standing = len(inbox_of(root, settings, ask_lease=False).list().tasks)
         last = _last_event(intake.log)
         unlogged = len(unlogged_among(intake.log, judged))
     except OSError as error:
-        unreadable = escape(f"{error.filename or root}: {error.strerror or error}")
+        unreadable = _cause(error, root)
     return Overview(
         root=root,
         heartbeat=read_heartbeat(root),
@@ -93,12 +100,20 @@ def _last_event(log: DecisionLog) -> Event | None:
 
 
 def _tasks_in(folder: str) -> list[str]:
-    """Names of the directories in a folder; emosieve's own hidden ones are none of them."""
-    with suppress(OSError), os.scandir(folder) as entries:
+    """Names of the directories in a folder, if it is there; emosieve's own hidden ones are none of them.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         return [
             one.name for one in entries if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")
         ]
     return []
+
+
+def _cause(error: OSError, path: str) -> str:
+    return escape(f"{error.filename or path}: {error.strerror or error}")
 
 
 def _disks(paths: list[str]) -> list[Disk]:
