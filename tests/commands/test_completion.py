@@ -240,3 +240,11 @@ def test_an_unknown_shell_is_told_where_to_go(
 
     assert 2 == cli.run()
     assert words in capsys.readouterr().err
+
+
+def test_rules_and_emotions_are_completed() -> None:
+    """The built-in rules and the model's classes, by their beginning."""
+    from emosieve.commands import completion
+
+    assert ["low_confidence"] == completion.rules("low_")
+    assert ["sad", "surprised"] == completion.emotions("s")

@@ -327,3 +327,27 @@ def test_explaining_writes_nothing(swept: Path) -> None:
     told(swept / BAD)
 
     assert before == sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*"))
+
+
+def test_what_to_type_next_keeps_the_settings(swept: Path, tmp_path: Path) -> None:
+    """The next command is given with the options of this one, or it would answer otherwise."""
+    config = tmp_path / "stricter.toml"
+    config.write_text("[rules]\nmin_confidence = 0.7\n")
+
+    text = told(swept / "normal" / GOOD, "--config", str(config), "--set", "rules.min_gap=0.1")
+    assert f"reclassify --dry-run --config {config} --set rules.min_gap=0.1 {swept}\n" in text
+
+
+def test_a_pending_task_that_nobody_watches_says_so(root: Path, make_task: MakeTask) -> None:
+    """Without a daemon nothing happens by itself."""
+    assert "No emosieve watches this root" in told(make_task(GOOD))
+    assert "No emosieve watches" not in told(root / GOOD, EMOSIEVE_LANGUAGE="zh")
+
+
+@pytest.mark.parametrize("command", ["status", "stats", "reclassify"])
+def test_a_folder_of_filed_tasks_is_no_root(swept: Path, command: str) -> None:
+    """One level too deep is an error that names the folder above."""
+    ended = run(command, swept / "normal")
+
+    assert 2 == ended.returncode
+    assert f"give the outputs folder above it, {swept}" in ended.stderr

@@ -34,6 +34,20 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in dict.fromkeys([DEFAULT_PROFILE, *known]) if name.startswith(incomplete)]
 
 
+def rules(incomplete: str) -> list[str]:
+    """Names of the built-in rules."""
+    from emosieve.judge.ruleset import DEFAULT_ACTIONS  # noqa: PLC0415 - only completion needs it here
+
+    return [name for name in DEFAULT_ACTIONS if name.startswith(incomplete)]
+
+
+def emotions(incomplete: str) -> list[str]:
+    """The model's classes."""
+    from emosieve.judge.labels import CLASSES  # noqa: PLC0415 - only completion needs it here
+
+    return [name for name in CLASSES if name.startswith(incomplete)]
+
+
 def settings(incomplete: str) -> list[tuple[str, str]]:
     """Keys of settings as ``section.key=``, each with its meaning; of a single key also its values.
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,9 @@ def _show(root: str, language: Language) -> int:
     say(_NO_RESULT, names=", ".join(_inbox(root)))
     typer.echo()
     say(_NEXT, root=root)
+    program = os.path.dirname(os.path.abspath(sys.argv[0]))
+    if shutil.which("emosieve") is None and os.path.exists(f"{program}/emosieve"):
+        typer.echo(f'  export PATH="{program}:$PATH"')
     task = f"low_quality/{max(os.listdir(f'{root}/low_quality'))}"
     rows = [(f"  {command.format(task=task)}", words().text(language)) for command, words in _TRIES.items()]
     typer.echo("\n".join(columns(rows)))

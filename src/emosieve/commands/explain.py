@@ -1,117 +1,32 @@
 """``emosieve explain``: why a task stands where it stands, and what it waits for."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosieve.commands.options import Config, Profile, Set, load_settings
+from emosieve.commands.explain_words import (
+    ACTIONS,
+    ENDS,
+    HEADLINE,
+    HEADS,
+    NEXT,
+    NOTES,
+    NUMBERS,
+    OUTCOMES,
+    SEMICOLON,
+    STATES,
+    WAITS,
+)
+from emosieve.commands.options import Config, Profile, Set, load_settings, retyped
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
-from emosieve.text import Language, Message, Phrase, escape, finding_words, number, waiting_words
+from emosieve.text import Language, Message, escape, finding_words, number, waiting_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from emosieve.judge.ruleset import Observation
-    from emosieve.service.explanation import Explanation, Row
-
-STATES: Final = {
-    "normal": Phrase("normal", "正常"),
-    "low_quality": Phrase("low_quality", "低质量"),
-    "quarantined": Phrase("quarantined", "已隔离"),
-    "unlogged": Phrase("{verdict}, unlogged", "{verdict}，无记录"),
-    "pending": Phrase("pending", "等待中"),
-    "left_alone": Phrase("left alone", "不处理"),
-    "gone": Phrase("{verdict}, gone", "{verdict}，已不在原处"),
-}
-OUTCOMES: Final = {
-    "fired": Phrase("fired", "命中"),
-    "passed": Phrase("passed", "通过"),
-    "not_evaluated": Phrase("not evaluated", "未评估"),
-}
-ACTIONS: Final = {"reject": Phrase("reject", "剔除"), "flag": Phrase("flag", "标记")}
-HEADS: Final = {
-    "rule": Phrase("rule", "规则"),
-    "outcome": Phrase("outcome", "结果"),
-    "observed": Phrase("observed", "观测值"),
-    "limit": Phrase("limit", "界限"),
-    "action": Phrase("action", "动作"),
-    "today": Phrase("today", "当前"),
-}
-HEADLINE: Final = Phrase("{task}: ", "{task}：")
-SEMICOLON: Final = Phrase("; ", "；")
-NUMBERS: Final = Phrase(
-    "{emotion}  confidence {confidence}  top1 {top1}  top2 {top2}  gap {gap}",
-    "{emotion}  置信度 {confidence}  Top1 {top1}  Top2 {top2}  差距 {gap}",
-)
-WAITS: Final = Phrase("waits: {why}; still for {age}", "等待原因：{why}；已静止 {age}")
-ENDS: Final = {
-    "settled": Phrase(
-        "it is whole: the next look of watch or sweep files it", "已完整：watch 或 sweep 下次检查时归档"
-    ),
-    "quiet": Phrase("it is looked at again in {rest}", "{rest}后再次检查"),
-    "no_result": Phrase(
-        "without a result in {rest} it counts as overdue, and stays where it is",
-        "{rest}后仍无结果则算超时，留在原处",
-    ),
-    "malformed": Phrase("if it stays so it goes to quarantine in {rest}", "若不再变化，{rest}后移入隔离目录"),
-    "overdue": Phrase(
-        "it stays until a result comes; delete it if none will",
-        "会一直留在原处，直到结果出现；确定不会有结果时可手动删除",
-    ),
-    "retried": Phrase("emosieve tries again by itself", "emosieve 会自动重试"),
-    "odd": Phrase(
-        "if it stays so it is judged as it is in {rest}, and flagged",
-        "若不再变化，{rest}后按现状判定并加标记",
-    ),
-}
-NOTES: Final = {
-    "by": Phrase(
-        "Decided with profile {profile}, rules {digest}.", "判定时使用预设 {profile}，规则指纹 {digest}。"
-    ),
-    "same": Phrase(
-        "Today's rules ({profile}, {digest}) decide the same.",
-        "按当前规则（{profile}，{digest}）判定相同。",
-    ),
-    "differs": Phrase(
-        "Today's rules ({profile}, {digest}) would decide otherwise: {verdict}.",
-        "按当前规则（{profile}，{digest}）判定会不同：{verdict}。",
-    ),
-    "would": Phrase(
-        "Today's rules ({profile}, {digest}) say {verdict}.",
-        "按当前规则（{profile}，{digest}）判定为：{verdict}。",
-    ),
-    "by_hand": Phrase(
-        "A person decided last; reclassify leaves it alone unless asked.",
-        "最后一次由人工决定；重新判定默认不会改动它。",
-    ),
-    "changed": Phrase(
-        "result.json is not the one that was decided about: it was changed since.",
-        "result.json 在判定之后被改动过。",
-    ),
-    "not_moved": Phrase(
-        "It is decided, but could not be moved yet: {reason}", "已判定，但尚未移动成功：{reason}"
-    ),
-    "reason": Phrase("because {reason}", "原因：{reason}"),
-    "foreign": Phrase("Why cannot be said: {reason}", "无法说明原因：{reason}"),
-    "moved_by_hand": Phrase(
-        "It is not there any more: somebody moved or deleted it.", "它已不在原处：有人移动或删除了它。"
-    ),
-}
-NEXT: Final = {
-    "differs": Phrase(
-        "next: emosieve reclassify --dry-run{profile} {root}",
-        "下一步：emosieve reclassify --dry-run{profile} {root}",
-    ),
-    "unlogged": Phrase(
-        "next: emosieve reclassify --unlogged --dry-run {root}",
-        "下一步：emosieve reclassify --unlogged --dry-run {root}",
-    ),
-    "low_quality": Phrase("to overrule it: emosieve restore {path}", "如需改判：emosieve restore {path}"),
-    "normal": Phrase("to overrule it: emosieve restore {path}", "如需改判：emosieve restore {path}"),
-    "quarantined": Phrase(
-        "when its result is mended: emosieve restore {path}", "修好结果文件后：emosieve restore {path}"
-    ),
-}
+    from emosieve.record.outcomes import Row
+    from emosieve.service.explanation import Explanation
 
 
 def explain(
@@ -139,10 +54,10 @@ def explain(
     if json:
         echo_json(_document(explanation))
     else:
-        typer.echo("\n".join(_lines(explanation, settings.language)))
+        typer.echo("\n".join(_lines(explanation, settings.language, retyped(config, profile, overrides))))
 
 
-def _lines(one: "Explanation", language: Language) -> "Iterator[str]":
+def _lines(one: "Explanation", language: Language, options: str) -> "Iterator[str]":
     verdict = STATES[one.verdict]() if one.verdict else "-"
     state = STATES.get(one.state, STATES.get(one.verdict or "", STATES["pending"]))(verdict=verdict)
     yield styled(HEADLINE(task=one.task).text(language), bold=True) + styled(
@@ -161,7 +76,7 @@ def _lines(one: "Explanation", language: Language) -> "Iterator[str]":
     yield ""
     for message in _notes(one, language):
         yield from hanging("", message.text(language))
-    step = _next(one)
+    step = _next(one, options)
     if step is not None:
         yield step.text(language)
 
@@ -182,7 +97,7 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
         "observed",
         "limit",
         "action",
-        *(["today", "limit", "action"] if others else []),
+        *(["today", "limit now"] if others else []),
     ]
     rows = [[HEADS[head]().text(language) for head in heads]]
     for row in one.rows:
@@ -190,9 +105,7 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
         action = row.action if row.then else row.today_action
         cells = [escape(row.rule), *_cells(seen, action, language)]
         if others:
-            cells += [
-                cell for place, cell in enumerate(_cells(row.today, row.today_action, language)) if place != 1
-            ]
+            cells += _cells_now(row, language)
         rows.append(cells)
     right = {2, 3, 6} if others else {2, 3}
     head, *body = columns(rows, right)
@@ -201,6 +114,13 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
         seen = row.then or row.today
         fired = seen is not None and seen.outcome == "fired"
         yield styled(line, "low_quality") if fired else styled(line, dim=True)
+
+
+def _cells_now(row: "Row", language: Language) -> list[str]:
+    """What today's rules make of it: the outcome, with the action where it fires, and the limit."""
+    outcome, _, limit, action = _cells(row.today, row.today_action, language)
+    fires = row.today is not None and row.today.outcome == "fired"
+    return [f"{outcome}: {action}" if fires else outcome, limit]
 
 
 def _cells(seen: "Observation | None", action: str | None, language: Language) -> list[str]:
@@ -242,6 +162,8 @@ def _history(one: "Explanation", language: Language) -> list[str]:
 def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
     if one.waiting is not None:
         yield from _waiting(one, language)
+        if not one.is_watched:
+            yield NOTES["unwatched"]()
     elif one.state == "gone":
         yield NOTES["moved_by_hand"]()
     if one.reason:
@@ -255,7 +177,10 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
     if one.today is not None:
         key = "differs" if one.differs else "same" if one.decision else "would"
         verdict = STATES[one.today.name]()
-        yield NOTES[key](profile=one.rules.profile, digest=one.rules.digest, verdict=verdict)
+        limits = one.rules.limits
+        numbers = f"{limits.min_confidence:g} {limits.min_gap:g} {limits.min_top:g}"
+        values = {"profile": one.rules.profile, "numbers": numbers, "digest": one.rules.digest}
+        yield NOTES[key](**values, verdict=verdict)
     if one.is_by_hand:
         yield NOTES["by_hand"]()
 
@@ -266,11 +191,10 @@ def _kind_of_reason(one: "Explanation") -> str:
     return "not_moved" if one.state == "pending" and one.history else "reason"
 
 
-def _next(one: "Explanation") -> Message | None:
+def _next(one: "Explanation", options: str) -> Message | None:
     """What to type, if anything is to be done; never wrapped, so that it can be copied."""
     step = NEXT.get(_step(one))
-    profile = "" if one.rules.profile == "default" else f" --profile {one.rules.profile}"
-    return step(root=one.root, path=one.path, profile=profile) if step else None
+    return step(root=one.root, path=one.path, options=options) if step else None
 
 
 def _step(one: "Explanation") -> str:
@@ -325,6 +249,7 @@ def _document(one: "Explanation") -> dict[str, Any]:
             "message": waiting.message,
             "age_seconds": round(waiting.age, 3),
             "ends_in_seconds": round(waiting.seconds, 3),
+            "watched": one.is_watched,
         }
         if waiting
         else None,

@@ -1,6 +1,7 @@
 """Options and ways that several commands share."""
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,6 +45,10 @@ _NO_FOLDER = Phrase(
     "{root}: there is no such folder; check the path of the root",
     "{root}：没有这个目录；请检查输出目录的路径",
 )
+_TOO_DEEP = Phrase(
+    "{root}: is a folder of filed tasks; give the outputs folder above it, {parent}",
+    "{root}：这是存放已归档任务的目录；请给出它上一级的输出目录 {parent}",
+)
 _NO_ROOT = Phrase(
     'no root: give the WebUI\'s outputs folder, or write root = "/path" in the settings file',
     '没有指定输出目录：请在命令后写上 WebUI 的 outputs 目录，或在配置文件中写 root = "/路径"',
@@ -72,12 +77,26 @@ def standing_root(loaded: "Loaded") -> str:
     """The root, absolute, without symlinks, for commands that work on what stands there.
 
     Raises:
-        SetupError: none is given, or it does not exist.
+        SetupError: none is given, it does not exist, or is a folder of filed tasks.
     """
     root = required_root(loaded)
     if not os.path.isdir(root):
         raise SetupError(_NO_FOLDER(root=root))
-    return os.path.realpath(root)
+    real = os.path.realpath(root)
+    parent, name = os.path.split(real)
+    if name in loaded.settings.filing.model_dump().values() and _is_root(parent) and not _is_root(real):
+        raise SetupError(_TOO_DEEP(root=real, parent=parent))
+    return real
+
+
+def _is_root(path: str) -> bool:
+    return os.path.isdir(f"{path}/.emosieve")
+
+
+def retyped(config: str | None, profile: str | None, overrides: list[str] | None) -> str:
+    """The options by which another command gets the same settings, quoted for the shell, a blank before each."""
+    options = [("--config", config), ("--profile", profile), *(("--set", text) for text in overrides or ())]
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in options if value is not None)
 
 
 def required_root(loaded: "Loaded") -> str:

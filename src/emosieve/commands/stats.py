@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.commands import completion
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings, retyped, standing_root
 from emosieve.commands.output import Json, echo_json
 from emosieve.commands.period import read_period
 from emosieve.text import escape
@@ -35,7 +36,11 @@ def stats(
     ] = None,
     with_profile: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Judge all decisions anew by this profile and compare."),
+        typer.Option(
+            metavar="NAME",
+            help="Judge all decisions anew by this profile and compare.",
+            autocompletion=completion.profiles,
+        ),
     ] = None,
     json: Json = False,
     config: Config = None,
@@ -75,16 +80,10 @@ def stats(
     if unreadable:
         lines += ["", stats_text.say("unreadable", language, count=unreadable)]
     if comparison and breakdown.first:
-        given = _given(config, with_profile or profile, overrides)
+        options = retyped(config, with_profile or profile, overrides)
         lines += ["", stats_text.say("next", language)]
-        lines += [stats_text.command_line("reclassify", path, "--dry-run", *given)]
+        lines += [f"{stats_text.command_line('reclassify', path, '--dry-run')}{options}"]
     typer.echo("\n".join(lines))
-
-
-def _given(config: str | None, profile: str | None, overrides: list[str] | None) -> list[str]:
-    """The options by which another command gets the same rules."""
-    options = [("--config", config), ("--profile", profile), *(("--set", text) for text in overrides or ())]
-    return [part for option, value in options if value is not None for part in (option, value)]
 
 
 def _document(

@@ -6,9 +6,21 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from rich.filesize import decimal
 
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
+from emosieve.commands.options import Config, Profile, Root, Set, load_settings, retyped, standing_root
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
-from emosieve.text import Language, Message, Phrase, escape, waiting_words
+from emosieve.commands.status_words import (
+    END_OF,
+    ENDS,
+    LABELS,
+    LINES,
+    MORE,
+    NEXT,
+    NO_END,
+    PENDING,
+    STATES,
+    WRITERS,
+)
+from emosieve.text import Language, Message, escape, waiting_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,98 +30,6 @@ if TYPE_CHECKING:
     from emosieve.service.overview import Overview
 
 _PENDING_SHOWN: Final = 10
-
-STATES: Final = {
-    "watching": Phrase("watching {root}", "正在监视 {root}"),
-    "blocked": Phrase("blocked: nothing can be filed in {root} now", "受阻：{root} 暂时无法归档"),
-    "waiting": Phrase("waiting for {root}", "正在等待 {root} 可用"),
-    "silent": Phrase(
-        "silent for {age}: it hangs, was killed, or copies a very large task",
-        "已 {age}没有动静：可能卡住、被杀死，或正在复制很大的任务",
-    ),
-    "killed": Phrase("killed: it ended {age} ago without saying so", "已被杀死：{age}前异常退出"),
-    "absent": Phrase("not running on {root}", "emosieve 没有在 {root} 上运行"),
-}
-LABELS: Final = {
-    "daemon": Phrase("process", "进程"),
-    "events": Phrase("events", "事件"),
-    "writers": Phrase("writers", "写入检测"),
-    "decided": Phrase("decided", "已判定"),
-    "last": Phrase("last", "最近记录"),
-    "error": Phrase("last error", "最近错误"),
-    "inbox": Phrase("inbox", "待处理"),
-    "filed": Phrase("filed", "已归档"),
-    "disk": Phrase("disk", "磁盘"),
-}
-LINES: Final = {
-    "daemon": Phrase(
-        "pid {pid} on {host}, emosieve {version}, up for {age}; profile {profile}",
-        "{host} 上的 pid {pid}，emosieve {version}，已运行 {age}；预设 {profile}",
-    ),
-    "events": Phrase("{mode}: {why}", "{mode}：{why}"),
-    "last_hint": Phrase("{mode}: {why}; last one {age} ago", "{mode}：{why}；上一个在 {age}前"),
-    "decided": Phrase(
-        "{total} since the start: normal {normal}, low_quality {low_quality}, quarantined {quarantined}",
-        "启动以来 {total} 个：正常 {normal}，低质量 {low_quality}，已隔离 {quarantined}",
-    ),
-    "more": Phrase("joined {joined}, failed {failed}", "并入 {joined}，失败 {failed}"),
-    "trouble": Phrase("{time}  {cause}", "{time}  {cause}"),
-    "retry": Phrase("nothing is filed until the next try in {rest}", "{rest}后重试，在此之前不归档"),
-    "inbox": Phrase(
-        "{pending} pending, {overdue} of them overdue", "等待中 {pending} 个，其中超时 {overdue} 个"
-    ),
-    "standing": Phrase("{standing} stand, and nobody files them", "有 {standing} 个任务，尚无进程归档"),
-    "filed": Phrase(
-        "normal {normal}, low_quality {low_quality}, quarantine {quarantined}; {unlogged} unlogged",
-        "正常 {normal}，低质量 {low_quality}，已隔离 {quarantined}；其中无记录 {unlogged}",
-    ),
-    "disk": Phrase("{free} of {total} free, {path}", "剩余 {free}，共 {total}，{path}"),
-    "unreadable": Phrase("{cause}; what cannot be read is not counted", "{cause}；无法读取的部分未计入"),
-    "read_only": Phrase("read-only, {path}", "只读，{path}"),
-    "last": Phrase("{time}  {event}  {place}", "{time}  {event}  {place}"),
-    "nothing": Phrase("nothing was decided here yet", "这里还没有任何判定"),
-}
-WRITERS: Final = {
-    True: Phrase("the kernel tells whether a file is still being written", "内核能告知文件是否仍在写入"),
-    False: Phrase(
-        "the kernel does not tell who writes; the quiet time alone decides",
-        "内核无法告知是否有人写入，只凭静止时间判断",
-    ),
-    None: Phrase("not asked yet: no task was whole so far", "尚未检测：还没有完整的任务"),
-}
-PENDING: Final = Phrase("{why}; {end}", "{why}；{end}")
-ENDS: Final = {
-    "quarantine": Phrase("quarantined in {rest}", "{rest}后隔离"),
-    "flag": Phrase("judged as it is in {rest}", "{rest}后按现状判定"),
-    "overdue": Phrase("overdue in {rest}", "{rest}后算超时"),
-}
-_END_OF: Final = {"malformed": "quarantine", "no_result": "overdue"}
-_NO_END: Final = frozenset({"quiet", "overdue", "not_moved", "blocked", "unreadable", "internal"})
-MORE: Final = Phrase(
-    "… and {count} more; emosieve explain PATH tells of each",
-    "……另有 {count} 个；可用 emosieve explain 路径 逐个查看",
-)
-NEXT: Final = {
-    "absent": Phrase(
-        "next: emosieve watch {root}, or emosieve sweep {root}",
-        "下一步：emosieve watch {root} 或 emosieve sweep {root}",
-    ),
-    "killed": Phrase(
-        "next: start it again; nothing is lost: what it left undone is found in its log",
-        "下一步：重新启动；不会丢失任何结果，未完成的工作会从判定日志中恢复",
-    ),
-    "silent": Phrase(
-        "next: look at its process and its log, then restart it", "下一步：检查其进程和日志，然后重启"
-    ),
-    "blocked": Phrase("next: emosieve check {root}", "下一步：emosieve check {root}"),
-    "unlogged": Phrase(
-        "unlogged ones: emosieve reclassify --unlogged --dry-run {root}",
-        "无记录的任务：emosieve reclassify --unlogged --dry-run {root}",
-    ),
-    "quarantined": Phrase(
-        "why one is in quarantine: emosieve explain PATH", "查看隔离原因：emosieve explain 路径"
-    ),
-}
 
 
 def status(
@@ -136,7 +56,9 @@ def status(
     if json:
         echo_json(_document(found, settings.zone, now.timestamp()))
     else:
-        typer.echo("\n".join(_Page(found, settings.language, settings.zone, now.timestamp()).lines()))
+        options = retyped(config, profile, overrides)
+        page = _Page(found, settings.language, settings.zone, now.timestamp(), options)
+        typer.echo("\n".join(page.lines()))
 
 
 class _Page:
@@ -147,13 +69,17 @@ class _Page:
         language: of every line.
         zone: of every time.
         now: wall seconds.
+        options: what a next command needs for the same settings.
     """
 
-    def __init__(self, found: "Overview", language: Language, zone: tzinfo | None, now: float) -> None:
+    def __init__(
+        self, found: "Overview", language: Language, zone: tzinfo | None, now: float, options: str
+    ) -> None:
         self._found = found
         self._language = language
         self._zone = zone
         self._now = now
+        self._options = options
 
     def lines(self) -> "Iterator[str]":
         found = self._found
@@ -165,7 +91,7 @@ class _Page:
         if found.is_watched and found.heartbeat:
             yield from self._pending(found.heartbeat.status)
         for step in self._steps(state):
-            yield self._say(NEXT[step](root=found.root))
+            yield self._say(NEXT[step](root=found.root, options=self._options))
 
     def _labelled(self, rows: "list[tuple[str, Message]]") -> list[str]:
         """Each row behind its label; a label that was just said is not said again."""
@@ -239,10 +165,10 @@ class _Page:
 
     def _why(self, each: "Pending") -> str:
         why = waiting_words(each.reason, each.message, self._language)
-        if each.reason in _NO_END:
+        if each.reason in NO_END:
             return why
         rest = self._span(each.gives_up_at - self._now)
-        end = ENDS[_END_OF.get(each.reason, "flag")](rest=rest)
+        end = ENDS[END_OF.get(each.reason, "flag")](rest=rest)
         return self._say(PENDING(why=why, end=end))
 
     def _steps(self, state: str) -> "Iterator[str]":
@@ -345,7 +271,7 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
                 "reason": each.reason,
                 "message": each.message,
                 "age_seconds": round(now - each.changed_at, 1),
-                "gives_up": None if each.reason in _NO_END else iso(each.gives_up_at),
+                "gives_up": None if each.reason in NO_END else iso(each.gives_up_at),
             }
             for each in one.oldest
         ],

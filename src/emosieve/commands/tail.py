@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from emosieve.commands import completion
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root, standing_root
 from emosieve.commands.output import Json
 from emosieve.text import Message, Phrase
@@ -37,11 +38,22 @@ def tail(
     ] = 10,
     verdict: Annotated[_Verdict | None, typer.Option("--verdict", help="Only with this verdict.")] = None,
     rule: Annotated[
-        str | None, typer.Option("--rule", metavar="RULE", help="Only with a finding of this rule.")
+        str | None,
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            help="Only with a finding of this rule.",
+            autocompletion=completion.rules,
+        ),
     ] = None,
     emotion: Annotated[
         str | None,
-        typer.Option("--emotion", metavar="EMOTION", help="Only of this emotion, as angry, anger or 生气."),
+        typer.Option(
+            "--emotion",
+            metavar="EMOTION",
+            help="Only of this emotion, as angry, anger or 生气.",
+            autocompletion=completion.emotions,
+        ),
     ] = None,
     max_confidence: Annotated[
         float | None,

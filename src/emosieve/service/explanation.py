@@ -2,19 +2,20 @@
 
 import fnmatch
 import os
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from emosieve.errors import BadResult, SetupError
-from emosieve.judge.ruleset import Action, Evidence, Observation, Outcome, RuleSet, Verdict, evaluate, judge
+from emosieve.judge.ruleset import Evidence, RuleSet, Verdict, judge
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
 from emosieve.record.evidence import evidence_of, has_evidence
+from emosieve.record.lineage import decision_in, lineage, place_of
 from emosieve.record.lines import Event
+from emosieve.record.outcomes import Row, rows_of
 from emosieve.revision import root_of
 from emosieve.service.flow import Flow
-from emosieve.service.liveness import read_heartbeat
+from emosieve.service.liveness import Status, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Contents, Inbox, survey_directory
@@ -47,23 +48,6 @@ _TOLD_BY_DAEMON: Final = frozenset({"not_moved", "blocked", "unreadable", "inter
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One rule over one task: what it saw when the decision was taken, and what today's rules see.
-
-    Attributes:
-        then: ``None`` where nothing was decided yet. Its limit is ``None`` for a rule that passed under
-            other rules than today's: the log keeps the limits of findings alone.
-        action: of the rule when the decision was taken; ``None`` where that is not known.
-    """
-
-    rule: str
-    then: Observation | None
-    action: Action | None
-    today: Observation | None
-    today_action: Action
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """All that is known of one task.
 
@@ -79,6 +63,7 @@ class Explanation:
         rules: today's.
         changed: whether result.json is another one than was decided about.
         waiting: for a pending task; its ``seconds`` are those until waiting ends, or ends for now.
+        is_watched: whether a daemon lives that will look at a pending task.
         reason: why a quarantined or left-alone task is so, a decided one could not be moved, or a filed one
             cannot be explained.
     """
@@ -97,6 +82,7 @@ class Explanation:
     changed: bool = False
     waiting: Waiting | None = None
     reason: str | Message | None = None
+    is_watched: bool = False
 
     @property
     def is_by_hand(self) -> bool:
@@ -177,13 +163,13 @@ class _Explainer:
     def _of_moved(self, path: str, location: str) -> Explanation:
         """The WebUI's own log shows the old path of a task that was filed since."""
         events = self.log.about(os.path.basename(location))
-        places = [str(event.get("to") or event.get("destination")) for event in events if _place(event)]
+        places = [str(event.get("to") or event.get("destination")) for event in events if place_of(event)]
         if not places:
             raise SetupError(NO_TASK(path=path))
         standing = [place for place in places if _stands(self.folders.path(place))]
         if standing:
             return self._of_standing(standing[-1])
-        history = _lineage(events, places[-1])
+        history = lineage(events, places[-1])
         return replace(self._of_event(places[-1], history), state="gone")
 
     def _of_standing(self, location: str) -> Explanation:
@@ -191,7 +177,7 @@ class _Explainer:
         if verdict is None and "/" not in location:
             return self._of_inbox(location)
         last = self.log.last_about(location)
-        history = _lineage(self.log.about(str(last.get("task"))), location) if last else ()
+        history = lineage(self.log.about(str(last.get("task"))), location) if last else ()
         if verdict is None:
             bare = self._of_event(location, history) if history else self._bare(location, "left_alone")
             return replace(bare, state="left_alone", today=None, reason=NO_FOLDER())
@@ -210,14 +196,14 @@ class _Explainer:
         """A decided task: its evidence is that of the log, which is what was decided about."""
         verdict = self.folders.verdict_at(location)
         bare = self._bare(location, "filed", verdict=verdict, history=history)
-        decision = _decision_in(history)
+        decision = decision_in(history)
         numbers = decision or history[-1]
         if not has_evidence(numbers):
             return replace(bare, reason=FOREIGN())
         if numbers.get("confidence") is None and not numbers.get("scores") and not numbers.get("findings"):
             return bare
         evidence = evidence_of(numbers)
-        rows = _rows(evidence, self.rules, decision)
+        rows = rows_of(evidence, self.rules, decision)
         today = judge(evidence, self.rules)
         return replace(bare, evidence=evidence, rows=rows, decision=decision, today=today)
 
@@ -225,7 +211,7 @@ class _Explainer:
         if contents is None or contents.result is None or isinstance(contents.result, BadResult):
             return replace(bare, reason=str(contents.result) if contents and contents.result else None)
         evidence = Evidence(contents.result)
-        rows = _rows(evidence, self.rules, None)
+        rows = rows_of(evidence, self.rules, None)
         return replace(bare, evidence=evidence, rows=rows, today=judge(evidence, self.rules))
 
     def _of_inbox(self, name: str) -> Explanation:
@@ -236,12 +222,15 @@ class _Explainer:
             return replace(bare, state="left_alone", reason=reason)
         explanation = self._of_contents(bare, self._contents(name))
         owed = (load_checkpoint(self.root) or Checkpoint()).owed.get(name)
-        history = _lineage(self.log.about(name), owed.destination) if owed else ()
-        decision = _decision_in(history)
-        waiting = self._told_by_daemon(name) or self._look(name)
+        history = lineage(self.log.about(name), owed.destination) if owed else ()
+        decision = decision_in(history)
+        heartbeat = read_heartbeat(self.root)
+        watched = heartbeat.status if heartbeat and heartbeat.is_alive else None
+        waiting = (watched and self._told_by_daemon(name, watched)) or self._look(name)
         return replace(
             explanation,
             waiting=waiting,
+            is_watched=watched is not None,
             history=history,
             decision=decision if decision and has_evidence(decision) else None,
             reason=owed.cause if owed else None,
@@ -267,19 +256,11 @@ class _Explainer:
             case _:
                 raise FileNotFoundError(2, "went away while it was looked at", self.folders.path(name))
 
-    def _told_by_daemon(self, name: str) -> Waiting | None:
-        heartbeat = read_heartbeat(self.root)
-        if heartbeat is None or not heartbeat.is_alive:
-            return None
+    def _told_by_daemon(self, name: str, status: Status) -> Waiting | None:
         now = self.flow.clock.wall()
-        return next(
-            (
-                Waiting(name, one.reason, one.message, 0.0, now - one.changed_at)
-                for one in heartbeat.status.oldest
-                if one.task == name and one.reason in _TOLD_BY_DAEMON
-            ),
-            None,
-        )
+        told = (one for one in status.oldest if one.task == name and one.reason in _TOLD_BY_DAEMON)
+        found = next(told, None)
+        return Waiting(name, found.reason, found.message, 0.0, now - found.changed_at) if found else None
 
     def _bare(self, location: str, state: State, **more: Any) -> Explanation:
         history = more.get("history") or ()
@@ -306,54 +287,3 @@ def _stands(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a place of an edited line
         return False
     return True
-
-
-def _place(event: Mapping[str, Any]) -> str | None:
-    """Where an event put its task; ``None`` for one that moves nothing."""
-    return event.get("to") or event.get("destination")
-
-
-def _decision_in(history: Sequence[Event]) -> Event | None:
-    """The last event by which rules decided."""
-    return next((event for event in reversed(history) if "findings" in event), None)
-
-
-def _lineage(events: Sequence[Event], location: str) -> tuple[Event, ...]:
-    """The events that led to a location, oldest first: a name may have been used for several tasks."""
-    chain: list[Event] = []
-    wanted = location
-    for event in reversed(events):
-        if _place(event) == wanted and event["event"] != "joined":
-            chain.append(event)
-            wanted = str(event.get("from") or event.get("task"))
-    return tuple(reversed(chain))
-
-
-def _rows(evidence: Evidence, rules: RuleSet, decision: Event | None) -> tuple[Row, ...]:
-    today = evaluate(evidence, rules.limits)
-    if decision is None:
-        return tuple(Row(one.rule, None, None, one, rules.actions[one.rule]) for one in today)
-    same = decision.get("rules_digest") == rules.digest
-    findings = {finding["rule"]: finding for finding in decision["findings"]}
-    rows = [_row(one, findings.pop(one.rule, None), rules, same=same) for one in today]
-    return (*rows, *(_foreign(finding) for finding in findings.values()))
-
-
-def _row(today: Observation, finding: Mapping[str, Any] | None, rules: RuleSet, *, same: bool) -> Row:
-    action = rules.actions[today.rule]
-    if finding is not None:
-        then = _observation(finding)
-        return Row(today.rule, then, finding["action"], today, action)
-    outcome: Outcome = "not_evaluated" if today.outcome == "not_evaluated" else "passed"
-    limit = today.limit if same else None
-    then = Observation(today.rule, "", today.observed, limit, outcome)
-    return Row(today.rule, then, action if same else None, today, action)
-
-
-def _foreign(finding: Mapping[str, Any]) -> Row:
-    """A rule that fired then, and that today's settings do not know."""
-    return Row(finding["rule"], _observation(finding), finding["action"], None, finding["action"])
-
-
-def _observation(finding: Mapping[str, Any]) -> Observation:
-    return Observation(finding["rule"], finding["message"], finding.get("observed"), finding.get("limit"))

@@ -32,6 +32,8 @@ _REQUIRED = Phrase(
     "none of the {count} newest tasks has {name}: each would wait {seconds:g} s for it, then be flagged",
     "最新的 {count} 个任务都没有 {name}：每个任务都要等 {seconds:g} 秒，之后被标记",
 )
+_TELLING = 3
+"""So many tasks must lack a file before that says something about the WebUI, and not about the tasks."""
 _NO_RESULT = Phrase("none of the {count} newest tasks has a result", "最新的 {count} 个任务都没有结果文件")
 _LEAVE_OUT = Phrase(
     "take {name} out of settle.require, or let the WebUI write it",
@@ -92,7 +94,7 @@ def about_required(site: Site, now: float) -> Iterator[Line]:
     """
     settle = site.settings.settle
     written = [path for name in site.newest if _is_written(path := f"{site.root}/{name}", now)]
-    for required in settle.require if written else ():
+    for required in settle.require if len(written) >= _TELLING else ():
         names = RESULT_NAMES if required in RESULT_NAMES[:1] else (required,)
         if any(os.path.lexists(f"{path}/{name}") for path in written for name in names):
             continue
