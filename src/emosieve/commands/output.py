@@ -29,6 +29,9 @@ KINDS: Final = {
     "diverted": Phrase("diverted, the name was taken", "名字被占用，改放"),
     "restored": Phrase("restored by hand", "人工改判"),
     "reclassified": Phrase("reclassified", "重新判定"),
+    "joined": Phrase("late files joined", "并入迟到的文件"),
+    "failed": Phrase("could not be moved", "移动失败"),
+    "swept": Phrase("a sweep ended", "一次 sweep 结束"),
 }
 """Events of the decision log that an operator meets, by name."""
 _LEAST_WIDTH: Final = 24
