@@ -16,6 +16,7 @@ from emosieve.intake import Done, Intake, NotDone
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
+from emosieve.record.lineage import place_of
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.text import Phrase
@@ -193,7 +194,7 @@ def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:
     """The newest event that put each task where it stands, by one pass over the log."""
     events: dict[str, Event] = {}
     for event in intake.log.read():
-        location = event.get("to") or event.get("destination")
+        location = place_of(event)
         if location in locations and event["event"] in {"decided", "restored", "reclassified"}:
             events[location] = event
         elif event["event"] == "diverted":

@@ -149,10 +149,12 @@ def _findings(one: "Explanation") -> "list[Mapping[str, Any]]":
 
 
 def _history(one: "Explanation", language: Language) -> list[str]:
+    from emosieve.record.lineage import place_of  # noqa: PLC0415 - needed here alone
+
     rows = []
     for event in one.history:
         kind = KINDS.get(event["event"])
-        place = escape(str(event.get("to") or event.get("destination")))
+        place = escape(str(place_of(event)))
         rows.append(
             [moment(str(event.get("time")), None), kind().text(language) if kind else "-", f"→ {place}"]
         )

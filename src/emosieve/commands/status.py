@@ -195,7 +195,9 @@ def _state(found: "Overview") -> str:
 
 
 def _last(event: "Event") -> dict[str, object]:
-    place = event.get("to") or event.get("destination") or ""
+    from emosieve.record.lineage import place_of  # noqa: PLC0415 - needed here alone
+
+    place = place_of(event)
     return {
         "time": moment(str(event.get("time")), None),
         "event": KINDS[event["event"]]() if event["event"] in KINDS else str(event["event"]),

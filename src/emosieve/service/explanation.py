@@ -156,14 +156,13 @@ class _Explainer:
         if filed is not None or os.path.isabs(location):
             return filed or location
         # A folder of earlier settings is none of today's; the task in it is known by its name.
-        glob = self.settings.watch.task_glob
-        named = (top for top in tops if fnmatch.fnmatchcase(os.path.basename(top), glob))
+        named = (top for top in tops if self.flow.inbox.matches(os.path.basename(top)))
         return next(named, tops[0])
 
     def _of_moved(self, path: str, location: str) -> Explanation:
         """The WebUI's own log shows the old path of a task that was filed since."""
         events = self.log.about(os.path.basename(location))
-        places = [str(event.get("to") or event.get("destination")) for event in events if place_of(event)]
+        places = [str(place) for place in map(place_of, events) if place]
         if not places:
             raise SetupError(NO_TASK(path=path))
         standing = [place for place in places if _stands(self.folders.path(place))]

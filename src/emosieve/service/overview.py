@@ -12,6 +12,7 @@ from emosieve.service.flow import inbox_of
 from emosieve.service.liveness import Heartbeat, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import escape
+from emosieve.watch.filesystem import room_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,6 @@ def _disks(paths: list[str]) -> list[Disk]:
         with suppress(OSError):
             device, status = os.stat(path).st_dev, os.statvfs(path)
             read_only = bool(status.f_flag & os.ST_RDONLY)
-            blocks = status.f_bfree if os.geteuid() == 0 else status.f_bavail
-            free, total = blocks * status.f_frsize, status.f_blocks * status.f_frsize
+            free, total = room_of(status, privileged=os.geteuid() == 0)
             disks.setdefault(device, Disk(path, free, total, read_only))
     return list(disks.values())

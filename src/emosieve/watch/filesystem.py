@@ -58,6 +58,17 @@ def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> FileSy
     return found
 
 
+def room_of(status: os.statvfs_result, *, privileged: bool) -> tuple[int, int]:
+    """The bytes that a user may still write on a file system, and all of its bytes.
+
+    Args:
+        status: what ``os.statvfs`` says of it.
+        privileged: whether the blocks that are reserved for root count as free.
+    """
+    blocks = status.f_bfree if privileged else status.f_bavail
+    return blocks * status.f_frsize, status.f_blocks * status.f_frsize
+
+
 def _unescape(field: str) -> str:
     for octal, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         field = field.replace(octal, character)

@@ -13,6 +13,7 @@ from emosieve.record.locking import open_plain
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site, nearest
 from emosieve.text import Phrase
+from emosieve.watch.filesystem import room_of
 
 _SHARE_LOW = 0.05
 _BYTES_LOW = 1_000_000_000
@@ -77,9 +78,8 @@ def room_lines(where: str, room: os.statvfs_result, *, privileged: bool) -> Iter
         room: its figures; some file systems give zeros for what they do not know.
         privileged: whether the blocks and inodes that are reserved for root count as free.
     """
-    blocks = room.f_bfree if privileged else room.f_bavail
     files = room.f_ffree if privileged else room.f_favail
-    free, total = blocks * room.f_frsize, room.f_blocks * room.f_frsize
+    free, total = room_of(room, privileged=privileged)
     if not total:
         yield Line("ok", "space", _ROOM_UNKNOWN(where=where))
     elif not free:
