@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -167,16 +168,16 @@ class _Explainer:
             raise SetupError(NO_TASK(path=path))
         standing = [place for place in places if _stands(self.folders.path(place))]
         if standing:
-            return self._of_standing(standing[-1])
+            return self._of_standing(standing[-1], events)
         history = lineage(events, places[-1])
         return replace(self._of_event(places[-1], history), state="gone")
 
-    def _of_standing(self, location: str) -> Explanation:
+    def _of_standing(self, location: str, events: Sequence[Event] | None = None) -> Explanation:
+        """A task at its place; its events are searched for in the log, if they are not known already."""
         verdict = self.folders.verdict_at(location)
         if verdict is None and "/" not in location:
             return self._of_inbox(location)
-        last = self.log.last_about(location)
-        history = lineage(self.log.about(str(last.get("task"))), location) if last else ()
+        history = lineage(self._events_of(location) if events is None else events, location)
         if verdict is None:
             bare = self._of_event(location, history) if history else self._bare(location, "left_alone")
             return replace(bare, state="left_alone", today=None, reason=NO_FOLDER())
@@ -190,6 +191,11 @@ class _Explainer:
         decided_about = (explanation.decision or {}).get("result_digest")
         changed = bool(contents and decided_about and contents.digest != decided_about)
         return replace(explanation, changed=changed)
+
+    def _events_of(self, location: str) -> Sequence[Event]:
+        """All events of the task that was last moved there: it may stand there under a suffix."""
+        last = self.log.last_about(location)
+        return self.log.about(str(last.get("task"))) if last else ()
 
     def _of_event(self, location: str, history: tuple[Event, ...]) -> Explanation:
         """A decided task: its evidence is that of the log, which is what was decided about."""
