@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from emosieve.record.decisions import START, Position
+from emosieve.record.lines import write_all
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.statistics import Tally
 
@@ -119,6 +120,9 @@ def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
     path = f"{root}/{CHECKPOINT}"
     with suppress(FileNotFoundError):
         os.unlink(f"{path}.new")
-    with open(open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-        file.write(orjson.dumps(document))
+    descriptor = open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        write_all(descriptor, orjson.dumps(document))
+    finally:
+        os.close(descriptor)
     os.rename(f"{path}.new", path)

@@ -19,7 +19,7 @@ import structlog
 from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import START, DecisionLog, stamp_after
-from emosieve.record.lines import Event
+from emosieve.record.lines import Event, write_all
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
@@ -221,12 +221,14 @@ class _Writer:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._path, flags, 0o644)
-        with open(descriptor, "wb") as file:
+        try:
             self._inode = os.fstat(descriptor).st_ino
             # Bytes beyond the known size come from a run that died; they are written again here.
-            file.truncate(self._size)
-            file.seek(self._size)
-            file.writelines(self._buffer)
+            os.ftruncate(descriptor, self._size)
+            os.lseek(descriptor, self._size, os.SEEK_SET)
+            write_all(descriptor, b"".join(self._buffer))
+        finally:
+            os.close(descriptor)
         self._size += self._buffered
         self._buffer, self._buffered = [], 0
 
