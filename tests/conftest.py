@@ -1,5 +1,6 @@
 """What tests of several rooms share: roots, tasks, clocks that move when told."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -134,9 +135,25 @@ def _own_runtime_directory(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: py
 
 
 @pytest.fixture(autouse=True)
-def _quiet_log() -> None:
-    """structlog starts every test unconfigured."""
+def _quiet_log() -> Iterator[None]:
+    """structlog starts every test unconfigured, and the standard library's log is as before after it.
+
+    A capture of warnings that outlives its test is undone by pytest behind logging's back, so the next
+    test could not begin one.
+    """
     structlog.reset_defaults()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The fault tests take minutes and mount file systems: they run when asked for, ``pytest tests/faults``."""
+    asked = any("faults" in argument for argument in config.args)
+    return True if collection_path.name == "faults" and not asked else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
