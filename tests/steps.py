@@ -1,0 +1,161 @@
+"""The real program in a forked process that dies, or whose disk fails, at one step that touches the disk.
+
+A step is one call that changes what is on the disk. A first run without a
+fault lists the steps; then each of them is tried. No fault point stands in the
+program itself, so none can be forgotten there.
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Literal, NoReturn
+
+from emosieve.commands.cli import run
+
+STEPS = (
+    *("open", "write", "pwrite", "sendfile", "ftruncate", "rename", "replace", "link", "symlink"),
+    *("mkdir", "rmdir", "unlink", "fsync", "fdatasync", "chown", "chmod", "utime"),
+)
+_WRITING = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
+
+Kind = Literal["dies", "dies in the middle", "fails"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What befalls the process at a step.
+
+    Attributes:
+        step: the number of the step, from 0.
+        kind: ``dies`` by SIGKILL before it, ``dies in the middle`` with half of the bytes written, or
+            ``fails`` with an error.
+        error: the errno of a step that fails.
+        lasts: whether all later steps fail, too.
+    """
+
+    step: int
+    kind: Kind = "dies"
+    error: int = errno.EIO
+    lasts: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a forked run ended.
+
+    Attributes:
+        signal: which killed it; 0 for none.
+        status: its exit status; -1 when it was killed.
+        steps: a line for each step that it came to: the call, and what it was about.
+        output: what it said, on stdout and stderr.
+    """
+
+    signal: int
+    status: int
+    steps: tuple[str, ...]
+    output: str
+
+
+def command(arguments: Sequence[str], fault: Fault | None = None) -> Ended:
+    """Run one command of the program in a forked process, with a fault or without.
+
+    Args:
+        arguments: the command line, without the program's name.
+        fault: what befalls it, if anything.
+    """
+    return forked(lambda: _run(arguments), fault)
+
+
+def forked(work: Callable[[], int], fault: Fault | None = None) -> Ended:
+    """Do some work in a forked process, with a fault or without; ``work`` gives its exit status."""
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as output:
+        pid = os.fork()
+        if pid == 0:
+            _work(work, fault, told.fileno(), output.fileno())
+        _, ended = os.waitpid(pid, 0)
+        killed = os.WIFSIGNALED(ended)
+        return Ended(
+            os.WTERMSIG(ended) if killed else 0,
+            -1 if killed else os.WEXITSTATUS(ended),
+            tuple(_text(told).splitlines()),
+            _text(output),
+        )
+
+
+def _work(work: Callable[[], int], fault: Fault | None, told: int, output: int) -> NoReturn:
+    status = 70
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout, sys.stderr = io.TextIOWrapper(io.FileIO(1, "w")), io.TextIOWrapper(io.FileIO(2, "w"))
+        _make_faulty(told, fault)
+        status = work()
+    except BaseException:  # noqa: BLE001 - said to the parent; the fork must never go on as the test
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "backslashreplace")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    os.environ["EMOSIEVE_LANGUAGE"] = "en"
+    sys.argv = ["emosieve", *arguments]
+    try:
+        return run() or 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+
+
+def _make_faulty(told: int, fault: Fault | None) -> None:
+    """Replace every call of ``STEPS`` by one that counts, tells, and meets the fault."""
+    real = {name: getattr(os, name) for name in STEPS if hasattr(os, name)}
+    real_write = os.write
+    count = 0
+
+    def wrapped(name: str) -> Callable[..., Any]:
+        def step(*arguments: Any, **keywords: Any) -> Any:
+            nonlocal count
+            about = _about(arguments)
+            if about is None or (name == "open" and not arguments[1] & _WRITING):
+                return real[name](*arguments, **keywords)
+            real_write(told, f"{name} {about}\n".encode(errors="backslashreplace"))
+            number, count = count, count + 1
+            if fault is not None and (number == fault.step or (fault.lasts and number > fault.step)):
+                _befall(fault, name, arguments, real)
+            return real[name](*arguments, **keywords)
+
+        return step
+
+    for name in real:
+        setattr(os, name, wrapped(name))
+
+
+def _befall(fault: Fault, name: str, arguments: tuple[Any, ...], real: dict[str, Any]) -> None:
+    if fault.kind == "fails":
+        # A close, and so a descriptor's end, never fails here: what is undone after an error may fail again.
+        raise OSError(fault.error, os.strerror(fault.error))
+    if fault.kind == "dies in the middle" and name in {"write", "pwrite"}:
+        descriptor, data, *rest = arguments
+        real[name](descriptor, bytes(data)[: len(data) // 2], *rest)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _about(arguments: tuple[Any, ...]) -> str | None:
+    """The path that a call is about; ``None`` where it is no file's, as a pipe's."""
+    first = arguments[0]
+    if not isinstance(first, int):
+        return os.fsdecode(first)
+    path = os.readlink(f"/proc/self/fd/{first}")
+    return path if path.startswith("/") and not path.startswith(("/dev", "/proc")) else None
