@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -80,7 +82,7 @@ class Watch:
     """
 
     def __init__(self, root: Path, *options: str, **settings: object) -> None:
-        chosen = {"settle__quiet_seconds": 0.2, "log__format": "json"} | settings
+        chosen = {"settle__quiet_seconds": 0.2, "log__format": "json", "language": "en"} | settings
         self.events: list[dict[str, Any]] = []
         self._unread: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         command = [*EMOSIEVE, "watch", str(root), *options, *overrides(**chosen)]
@@ -127,6 +129,14 @@ class Watch:
                 raise AssertionError(message)
             if event["event"] == name and values.items() <= event.items():
                 return event
+
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Ask again and again until something is so, for as long as the process lives."""
+        give_up = time.monotonic() + PATIENCE
+        while not is_so():
+            assert self.process.poll() is None, f"it ended; the log was {self.events}"
+            assert time.monotonic() < give_up, f"it never became so; the log was {self.events}"
+            time.sleep(0.01)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and give the exit status."""
