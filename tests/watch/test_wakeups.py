@@ -1,4 +1,3 @@
-import errno
 import logging
 import os
 import queue
@@ -23,8 +22,6 @@ from emosieve.watch.wakeups import (
     Wakeups,
     choose_mode,
     identity_of,
-    inotify_limit,
-    limit_words,
 )
 
 PATIENCE = 10.0
@@ -158,6 +155,22 @@ def test_a_removed_root_ends_the_watch_and_arming_again_revives_it(
     assert mailbox.wait(PATIENCE) == {Wake.LOOK}
 
 
+def test_a_descriptor_that_was_closed_is_noticed_and_left_alone(mailbox: Mailbox, root: Path) -> None:
+    """Nobody reads from its number afterwards, although another descriptor may have it by then."""
+    wakeups = Wakeups(mailbox)
+    wakeups.arm(str(root), "native")
+    (descriptor,) = _inotify_descriptors()
+    reader = _observer(wakeups)._inotify_fd
+    os.close(descriptor)
+    assert not wakeups.is_alive()
+    wakeups.arm(str(root), "native")
+    assert [descriptor] == _inotify_descriptors()
+    assert not reader.is_alive()
+    (root / "outputs_1").mkdir()
+    assert mailbox.wait(PATIENCE) == {Wake.LOOK}
+    wakeups.close()
+
+
 def test_arming_ends_the_watch_before(wakeups: Wakeups, root: Path) -> None:
     """There is never more than one observer."""
     wakeups.arm(str(root), "native")
@@ -197,8 +210,6 @@ def test_polling_watches_nothing(wakeups: Wakeups, root: Path) -> None:
 
 def test_an_overflow_leaves_word(wakeups: Wakeups, mailbox: Mailbox, root: Path) -> None:
     """When the kernel's queue overflows, watchdog's own warning becomes an overflow in the mailbox."""
-    if not hasattr(inotify_c, "InotifyFD"):
-        pytest.skip("this watchdog (before 7) tells nobody of an overflow")
     wakeups.arm(str(root), "native")
     overflow = inotify_c.InotifyEvent(
         inotify_c.WatchDescriptor(-1),
@@ -228,41 +239,11 @@ def test_watchdogs_talk_of_its_own_end_is_no_news(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["something real"]
 
 
-# Limits.
-
-
-@pytest.mark.parametrize(
-    ("number", "key"), [(errno.EMFILE, "max_user_instances"), (errno.ENOSPC, "max_user_watches")]
-)
-def test_an_inotify_limit_is_named_and_polling_goes_on(
-    wakeups: Wakeups, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, key: str
-) -> None:
-    """Where the kernel is out of watches, the reason names the sysctl and its value, and the watch lives."""
-
-    def refuse() -> None:
-        raise OSError(number, "inotify limit reached")
-
-    monkeypatch.setattr(module, "Observer", refuse)
-    wakeups.arm(str(root), "native")
-    assert wakeups.mode == "polling"
-    value = Path(f"/proc/sys/fs/inotify/{key}").read_text(encoding="ascii").strip()
-    assert str(wakeups.reason) == f"the limit fs.inotify.{key} = {value} is reached; raise it with sysctl"
-    assert wakeups.is_alive()
-
-
-def test_any_other_refusal_is_told_in_the_kernels_words() -> None:
-    """An error that is no limit of inotify keeps its own text, if it has one."""
-    assert str(limit_words(OSError(errno.EACCES, "Permission denied"))) == (
-        "the kernel refused a watch: Permission denied"
-    )
-    assert str(limit_words(OSError("no number"))) == "the kernel refused a watch: no number"
-
-
 def test_a_watch_that_cannot_start_gives_everything_back(
     wakeups: Wakeups, root: Path, mailbox: Mailbox
 ) -> None:
     """A missing root leaves neither thread nor inotify instance behind, however often it is tried."""
-    threads, instances = set(threading.enumerate()), _inotify_instances()
+    threads, instances = set(threading.enumerate()), _inotify_descriptors()
     for _ in range(3):
         wakeups.arm(str(root / "missing"), "native")
         assert wakeups.mode == "polling"
@@ -270,24 +251,19 @@ def test_a_watch_that_cannot_start_gives_everything_back(
     for thread in set(threading.enumerate()) - threads:
         thread.join(PATIENCE)
     assert set(threading.enumerate()) == threads
-    assert _inotify_instances() == instances
+    assert _inotify_descriptors() == instances
     wakeups.arm(str(root), "native")
     (root / "outputs_1").mkdir()
     assert mailbox.wait(PATIENCE) == {Wake.LOOK}
 
 
-def _inotify_instances() -> int:
-    found = 0
+def _inotify_descriptors() -> list[int]:
+    found = []
     for descriptor in os.listdir("/proc/self/fd"):
         with suppress(OSError):
-            found += os.readlink(f"/proc/self/fd/{descriptor}") == "anon_inode:inotify"
+            if os.readlink(f"/proc/self/fd/{descriptor}") == "anon_inode:inotify":
+                found.append(int(descriptor))
     return found
-
-
-def test_limits_are_numbers_where_there_are_any() -> None:
-    """A sysctl of inotify is read as a number; one that does not exist is unknown."""
-    assert isinstance(inotify_limit("max_user_watches"), int)
-    assert inotify_limit("no_such_limit") is None
 
 
 # The mode.

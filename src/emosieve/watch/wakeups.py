@@ -16,15 +16,20 @@ import errno
 import logging
 import os
 import queue
+import stat
 import sys
+import threading
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from watchdog.events import DirCreatedEvent, DirMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.utils import BaseThread
 
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import file_system_of
+from emosieve.watch.inotify import refusal_words, watches_of
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
@@ -35,11 +40,6 @@ _IS_SET = Phrase("watch.mode is {mode}", "watch.mode 设为 {mode}")
 _NOT_HERE = Phrase("events are not used on {platform}", "{platform} 上不使用文件事件")
 _GIVES_EVENTS = Phrase("{type} gives events", "{type} 提供文件事件")
 _MAY_BE_DEAF = Phrase("{type} may be written without an event", "{type} 上的写入可能不产生事件")
-_REFUSED = Phrase("the kernel refused a watch: {cause}", "内核拒绝监听：{cause}")
-_LIMIT = Phrase(
-    "the limit fs.inotify.{key} = {value} is reached; raise it with sysctl",
-    "已达到上限 fs.inotify.{key} = {value}；请用 sysctl 调高",
-)
 
 
 class Wake(Enum):
@@ -112,7 +112,16 @@ def identity_of(root: str) -> Identity | None:
         status = os.stat(root)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if os.path.isdir(root) else None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def absence_of(root: str) -> str | None:
+    """Why the root has no identity, in the kernel's words: it is missing, or its mount is dead."""
+    try:
+        mode = os.stat(root).st_mode
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if stat.S_ISDIR(mode) else os.strerror(errno.ENOTDIR)
 
 
 def choose_mode(root: str, wanted: str) -> tuple[str, Message]:
@@ -144,6 +153,7 @@ class Wakeups:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self._observer: BaseObserver | None = None
+        self._threads: set[BaseThread] = set()
         self._listener = _OverflowListener(mailbox)
         logging.getLogger(_LOGGER).addHandler(self._listener)
         self.mode = "polling"
@@ -160,6 +170,7 @@ class Wakeups:
         self.was_refused = False
         if self.mode == "polling":
             return
+        before = _threads()
         try:
             observer = self._observer = Observer()
             # An unpaired move out of the root delays later events by half a second inside watchdog;
@@ -167,8 +178,10 @@ class Wakeups:
             observer.schedule(_Hint(self._mailbox), root, event_filter=[DirCreatedEvent, DirMovedEvent])
             observer.start()
         except OSError as error:
-            self.disarm()
-            self.mode, self.reason, self.was_refused = "polling", limit_words(error), True
+            self.poll(refusal_words(error))
+            self.was_refused = True
+        else:
+            self._threads = _threads() - before
 
     def poll(self, reason: Message) -> None:
         """Give events up until the next arming."""
@@ -176,22 +189,28 @@ class Wakeups:
         self.mode, self.reason = "polling", reason
 
     def is_alive(self) -> bool:
-        """Whether the watch still works, as far as its threads tell; polling always does."""
+        """Whether the watch still works, as far as its threads and the kernel tell; polling always does.
+
+        Every thread counts: one reads the kernel's events, one sorts them, one calls the handler, and
+        watchdog notices the death of none. A descriptor that was closed leaves all of them alive.
+        """
         if self.mode == "polling":
             return True
-        observer = self._observer
+        watches = watches_of("self")
         return (
-            observer is not None
-            and observer.is_alive()
-            and bool(observer.emitters)
-            and all(emitter.is_alive() for emitter in observer.emitters)
+            bool(self._threads)
+            and all(thread.is_alive() for thread in self._threads)
+            and (watches is None or any(watches))
         )
 
     def disarm(self) -> None:
         """Stop watching; safe to call at any time."""
-        observer, self._observer = self._observer, None
+        (observer, self._observer), (threads, self._threads) = (self._observer, None), (self._threads, set())
         if observer is not None:
-            observer.stop()  # one that failed to start has a descriptor and a thread to give back, too
+            try:
+                observer.stop()  # one that failed to start has a descriptor and a thread to give back, too
+            except OSError:
+                _stop_each(observer, threads)
             if observer.is_alive():
                 observer.join(timeout=5)
 
@@ -201,19 +220,18 @@ class Wakeups:
         logging.getLogger(_LOGGER).removeHandler(self._listener)
 
 
-def limit_words(error: OSError) -> Message:
-    """The inotify limit behind an error, with its present value, as the operator can change it."""
-    keys = {errno.EMFILE: "max_user_instances", errno.ENOSPC: "max_user_watches"}
-    key = keys.get(error.errno or 0)
-    if key is None:
-        return _REFUSED(cause=error.strerror or str(error))
-    return _LIMIT(key=key, value=inotify_limit(key))
+def _threads() -> set[BaseThread]:
+    """All living threads that are watchdog's."""
+    return {thread for thread in threading.enumerate() if isinstance(thread, BaseThread)}
 
 
-def inotify_limit(key: str) -> int | None:
-    """The value of a sysctl under fs.inotify, ``None`` off Linux."""
-    try:
-        with open(f"/proc/sys/fs/inotify/{key}", encoding="utf-8") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None
+def _stop_each(observer: "BaseObserver", threads: set[BaseThread]) -> None:
+    """End what stopped half way because its descriptor was closed already.
+
+    Above all the reading thread: it turns for ever, and reads from whatever gets the descriptor's number.
+    """
+    for thread in threads - {observer}:
+        with suppress(OSError):
+            thread.stop()
+        thread.join(timeout=1)
+    observer.event_queue.put(observer.stop_event)

@@ -9,12 +9,10 @@ from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.wakeups import Mailbox, Wakeups, choose_mode, inotify_limit
+from emosieve.watch.inotify import INSTANCES, WATCHES, limit_of, watches_of
+from emosieve.watch.wakeups import Mailbox, Wakeups, choose_mode
 
 _NEARLY = 0.9
-_INSTANCES = "max_user_instances"
-_WATCHES = "max_user_watches"
-_INOTIFY = "anon_inode:inotify"
 
 _POLLING = Phrase("polling: {reason}", "轮询：{reason}")
 _NATIVE = Phrase("native: {reason}", "监听：{reason}")
@@ -60,7 +58,7 @@ def about_inotify(site: Site) -> Iterator[Line]:
     The kernel counts by user, and tells nobody how far: so the descriptors of
     this user's processes are counted, as far as /proc shows them.
     """
-    most_instances, most_watches = inotify_limit(_INSTANCES), inotify_limit(_WATCHES)
+    (instances_key, most_instances), (watches_key, most_watches) = limit_of(INSTANCES), limit_of(WATCHES)
     if choose_mode(site.root, site.settings.watch.mode)[0] == "polling" or not most_instances:
         return
     instances, watches = _used(os.geteuid())
@@ -72,8 +70,11 @@ def about_inotify(site: Site) -> Iterator[Line]:
         most_watches=most_watches,
     )
     full = [
-        f"fs.inotify.{key}"
-        for key, used, most in ((_INSTANCES, instances, most_instances), (_WATCHES, watches, most_watches))
+        key
+        for key, used, most in (
+            (instances_key, instances, most_instances),
+            (watches_key, watches, most_watches),
+        )
         if most and used >= _NEARLY * most
     ]
     hint: Message | None = _RAISE(keys=", ".join(full)) if full else None
@@ -86,22 +87,9 @@ def _used(uid: int) -> tuple[int, int]:
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError):  # it ended, or is not ours to look into
             if os.stat(f"/proc/{pid}").st_uid == uid:
-                for descriptor in os.listdir(f"/proc/{pid}/fd"):
-                    found = _watches_of(pid, descriptor)
-                    if found is not None:
-                        instances, watches = instances + 1, watches + found
+                found = watches_of(pid) or []
+                instances, watches = instances + len(found), watches + sum(found)
     return instances, watches
-
-
-def _watches_of(pid: str, descriptor: str) -> int | None:
-    """Watches of one descriptor; ``None`` for one that is no inotify instance, or is closed by now."""
-    try:
-        if os.readlink(f"/proc/{pid}/fd/{descriptor}") != _INOTIFY:
-            return None
-        with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="utf-8") as lines:
-            return sum(line.startswith("inotify wd:") for line in lines)
-    except OSError:
-        return None
 
 
 def about_locks(site: Site) -> Line:
