@@ -58,11 +58,29 @@ def test_a_dead_watch_is_armed_again(daemon: Daemon) -> None:
     for emitter in daemon._wakeups._observer.emitters:
         emitter.stop()
         emitter.join()
+    daemon._lookout._next_arming = 0.0
     with capture_logs() as events:
         daemon._tick()
 
     assert ["watch.healed"] == names(events)
+    assert "native" == daemon._wakeups.mode
     assert daemon._wakeups.is_alive()
+
+
+def test_a_watch_that_dies_at_once_is_armed_once_per_rescan(daemon: Daemon) -> None:
+    """Between two tries listings do, the log is silent, and the mode is told as what it is."""
+    daemon._tick()
+    daemon._wakeups.disarm()
+    daemon._lookout._next_arming = float("inf")
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert [] == names(events)
+    assert ("polling", "the watch died, and is armed again soon") == (
+        daemon._wakeups.mode,
+        str(daemon._wakeups.reason),
+    )
 
 
 def test_an_overflow_is_told_and_the_root_listed_anew(daemon: Daemon) -> None:
@@ -85,6 +103,7 @@ def test_events_that_never_come_are_noticed(
     daemon._tick()
     daemon._wakeups.disarm()
     monkeypatch.setattr(daemon._wakeups, "is_alive", lambda: True)
+    monkeypatch.setattr(daemon_module, "_DEAF_SECONDS", 0.0)
     monkeypatch.setattr(Flow, "has_stood", lambda _flow, new, _seconds: bool(new))
     make_task()
     daemon._hinted, daemon._next_scan = False, 0.0
@@ -93,6 +112,36 @@ def test_events_that_never_come_are_noticed(
 
     assert "watch.deaf" in names(events)
     assert "polling" == daemon._wakeups.mode
+
+
+def test_an_event_on_its_way_makes_nobody_deaf(
+    daemon: Daemon, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that a listing finds before its event is heard, as after a sleep, leaves events in force."""
+    daemon._tick()
+    while daemon._mailbox.wait(0):
+        pass
+    monkeypatch.setattr(Flow, "has_stood", lambda _flow, new, _seconds: bool(new))
+    make_task()
+    daemon._hinted, daemon._next_scan = False, 0.0
+    with capture_logs() as events:
+        daemon._tick()
+
+    assert "watch.deaf" not in names(events)
+    assert "native" == daemon._wakeups.mode
+
+
+def test_overflows_are_told_once_in_a_while(daemon: Daemon) -> None:
+    """A burst that overflows again and again is listed each time, and told once per rescan."""
+    daemon._tick()
+    with capture_logs() as events:
+        for _ in range(3):
+            daemon._next_scan = 1e9
+            daemon._mailbox.post(Wake.OVERFLOW)
+            daemon._wait(0)
+            assert 0.0 == daemon._next_scan
+
+    assert ["watch.overflow"] == names(events)
 
 
 def test_a_reached_limit_is_told_and_polled(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,22 +17,22 @@ from emosieve.record.locking import IntakeLock, myself
 from emosieve.service.flow import Flow
 from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, Status, Trouble, pid_namespace
 from emosieve.service.logs import configure_logs
+from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Loaded, Settings
 from emosieve.text import Language, Phrase, escape
 from emosieve.watch.settle import Waiting
-from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, identity_of
+from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, absence_of, identity_of
 
 _IDENTITY_SECONDS: Final = 5.0
 """How often the root's identity is asked for: one stat."""
 _POLL_SECONDS: Final = (1.0, 5.0)
 _DEAF_SECONDS: Final = 2.0
-"""A task that stood this long before a listing found it should have been announced by an event."""
+"""A task that stood this long before a listing found it should have been announced by an event; after
+the machine or this process slept the event may still be on its way, and is waited for as long again."""
 _PENDING_TOLD: Final = 50
 """Pending tasks that the status names; there may be thousands, and it is written often."""
 _NEEDS_RESTART: Final = ("root", "filing")
-_DEAF = Phrase("a listing found a task that no event had announced", "列目录时发现了没有事件通知的任务")
-
 _UNUSABLE = Phrase(
     "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
     "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
@@ -56,12 +56,13 @@ class Daemon:
         self._reload = reload
         self._mailbox = Mailbox()
         self._wakeups = Wakeups(self._mailbox)
+        self._lookout = Lookout(self._wakeups, self._settings)
         self._flow: Flow | None = None
         self._lock: IntakeLock | None = None
         self._identity: Identity | None = None
         self._stopping = False
         self._started = False
-        self._told_waiting = False
+        self._absence: str | None = None
         self._next_scan = 0.0
         self._hinted = False
         self._signalled = False
@@ -78,7 +79,7 @@ class Daemon:
             SetupError: the root cannot be worked on as things are set up; only at the start, later
                 the same is logged and tried again.
         """
-        with self._signals():
+        with self._signals(), telling_of_threads():
             try:
                 while not self._stopping:
                     self._tick()
@@ -97,7 +98,9 @@ class Daemon:
             assert self._flow is not None  # noqa: S101 - _open made it
             if not self._is_same_root():
                 return
-            self._heal_watch()
+            if self._lookout.heal():
+                # What came without a watch was announced by nobody: that does not make a new one deaf.
+                self._next_scan, self._hinted = 0.0, True
             if time.monotonic() >= self._next_scan:
                 self._scan(self._flow)
             self._flow.step(self._hears_stop)
@@ -114,12 +117,14 @@ class Daemon:
     def _open(self) -> bool:
         """Take the root in hand; False while it does not exist, or not yet again."""
         identity = identity_of(self._given_root)
+        absence = absence_of(self._given_root) if identity is None else None
+        if absence != self._absence:
+            self._absence = absence
+            if absence is not None:
+                log.warning("watch.waiting", path=self._given_root, cause=absence, hint="it is waited for")
+                self._trouble = Trouble(escape(f"{self._given_root}: {absence}"), time.time())
         if identity is None:
-            if not self._told_waiting:
-                log.warning("watch.waiting", path=self._given_root, hint="no such folder; it is waited for")
-            self._told_waiting = True
             return False
-        self._told_waiting = False
         try:
             self._take(identity)
         except (SetupError, OSError) as error:
@@ -144,14 +149,12 @@ class Daemon:
             self._liveness = Liveness(identity)
         heed(examine(root, self._settings))
         # Watch first, then list: what appears in between is seen by both, never by none.
-        self._wakeups.arm(root, self._settings.watch.mode)
+        self._lookout.arm(root)
         flow = Flow(root, self._settings)
         flow.open()
         flow.scan()
         self._flow, self._identity = flow, identity
         self._next_scan = time.monotonic() + self._scan_seconds()
-        if self._wakeups.was_refused:
-            log.warning("watch.degraded", reason=str(self._wakeups.reason))
         log.info(
             "watch.ready",
             root=root,
@@ -171,21 +174,23 @@ class Daemon:
         self._close()
         return False
 
-    def _heal_watch(self) -> None:
-        if self._wakeups.is_alive():
-            return
-        self._wakeups.arm(os.path.realpath(self._given_root), self._settings.watch.mode)
-        self._next_scan = 0.0
-        log.warning("watch.healed", mode=self._wakeups.mode, reason=str(self._wakeups.reason))
-
     def _scan(self, flow: Flow) -> None:
         new = flow.scan()
         self._next_scan = time.monotonic() + self._scan_seconds()
-        if self._wakeups.mode == "native" and not self._hinted and flow.has_stood(new, _DEAF_SECONDS):
-            self._wakeups.poll(_DEAF())
+        if not self._hinted and flow.has_stood(new, _DEAF_SECONDS) and self._is_deaf():
+            self._lookout.call_deaf()
             self._next_scan = 0.0
-            log.warning("watch.deaf", path=self._given_root, hint="polling from now on")
         self._hinted = False
+
+    def _is_deaf(self) -> bool:
+        """Whether no event comes even now, while this thread leaves the processor to watchdog's."""
+        until = time.monotonic() + _DEAF_SECONDS
+        while self._wakeups.mode == "native" and not (self._hinted or self._stopping):
+            rest = until - time.monotonic()
+            if rest <= 0:
+                return True
+            self._wait(rest)
+        return False
 
     def _scan_seconds(self) -> float:
         rescan = self._settings.watch.rescan_seconds
@@ -205,7 +210,7 @@ class Daemon:
         if Wake.STOP in found:
             self._stopping = True
         if Wake.OVERFLOW in found:
-            log.warning("watch.overflow", path=self._given_root, hint="the root is listed anew")
+            self._lookout.tell_overflow()
         if found & {Wake.LOOK, Wake.OVERFLOW}:
             self._next_scan = 0.0
             self._hinted = True
@@ -230,19 +235,17 @@ class Daemon:
         changed = [key for key in _NEEDS_RESTART if getattr(new, key) != held[key]]
         if changed:
             log.warning("settings.need_restart", settings=changed, hint="restart emosieve for these")
-        mode_changed = new.watch.mode != self._settings.watch.mode
         self._settings = new.model_copy(update=held)
         configure_logs(self._settings.log)
+        self._lookout.apply(self._settings)
         if self._flow is not None:
             self._flow.apply(self._settings)
-            if mode_changed:
-                self._wakeups.arm(self._flow.root, self._settings.watch.mode)
         self._next_scan = 0.0
         self._hinted = True
         log.info("settings.reloaded", profile=self._settings.profile)
 
     def _close(self) -> None:
-        self._wakeups.disarm()
+        self._lookout.leave()
         self._filed = self._totals()
         self._flow = None
         self._identity = None
@@ -264,7 +267,8 @@ class Daemon:
             return _IDENTITY_SECONDS
         flow, trouble = self._flow, self._last_trouble()
         moved = flow.settling.changes if flow else None
-        facts = (id(flow), moved, self._totals(), trouble, self._wakeups.mode, self._last_hint_at)
+        watch = (self._wakeups.mode, self._wakeups.reason)
+        facts = (id(flow), moved, self._totals(), trouble, watch, self._last_hint_at)
         return self._liveness.beat(facts, self._status)
 
     def _last_trouble(self) -> Trouble | None:

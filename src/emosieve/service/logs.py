@@ -15,20 +15,20 @@ from emosieve.text import Phrase, escape
 
 EVENTS: Mapping[str, Phrase] = {
     "watch.waiting": Phrase(
-        "the root does not exist yet; it is waited for",
-        "输出目录还不存在，正在等待",
+        "the root does not exist, or cannot be reached; cause; it is waited for",
+        "输出目录不存在或无法访问，正在等待；附原因",
     ),
     "watch.ready": Phrase(
         "the root is watched and every standing task was looked at; mode and reason",
         "已开始监视输出目录，原有任务都已查看；附监视方式和原因",
     ),
     "watch.degraded": Phrase(
-        "the kernel refused events; polling goes on, the limit is named",
-        "内核拒绝提供事件，改用轮询；附达到的上限",
+        "the kernel refused events; polling goes on, the limit is named; tried again at each rescan",
+        "内核拒绝提供事件，改用轮询；附达到的上限；每次重新列目录时再试",
     ),
     "watch.healed": Phrase(
-        "a dead watch was armed again",
-        "失效的监视已重新建立",
+        "events come again: a watch that died or was refused was armed anew",
+        "事件恢复：失效或被拒绝的监视已重新建立",
     ),
     "watch.overflow": Phrase(
         "the kernel lost events; the root is listed anew",
