@@ -101,6 +101,15 @@ def test_a_status_is_read_as_it_was_written(root: Path, liveness: Liveness) -> N
     assert found(root).is_alive
 
 
+def test_a_status_is_found_by_its_path_while_the_root_is_gone(root: Path, liveness: Liveness) -> None:
+    """Without a root there is no identity to look for: then the path counts, and another path finds nothing."""
+    liveness.beat("facts", lambda: replace(STATUS, root=str(root)))
+    root.rename(root.with_name("away"))
+
+    assert str(root) == found(root).status.root
+    assert read_heartbeat(str(root.with_name("other"))) is None
+
+
 def test_the_same_facts_are_written_once(place: Path, liveness: Liveness, ticks: Ticks) -> None:
     """Nothing is written while nothing changed; the change time moves at each heartbeat."""
     liveness.beat("facts", lambda: STATUS)

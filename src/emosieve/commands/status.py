@@ -1,12 +1,22 @@
 """``emosieve status``: is it at work, what does it wait for, and what stands where."""
 
+import os
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.filesize import decimal
 
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, retyped, standing_root
+from emosieve.commands.options import (
+    Config,
+    Profile,
+    Root,
+    Set,
+    load_settings,
+    required_root,
+    retyped,
+    standing_root,
+)
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
 from emosieve.commands.status_words import (
     END_OF,
@@ -20,6 +30,7 @@ from emosieve.commands.status_words import (
     STATES,
     WRITERS,
 )
+from emosieve.errors import SetupError
 from emosieve.text import Language, Message, escape, waiting_words
 
 if TYPE_CHECKING:
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
     from emosieve.record.lines import Event
     from emosieve.service.liveness import Heartbeat, Pending, Status, Trouble
     from emosieve.service.overview import Overview
+    from emosieve.settings import Loaded
 
 _PENDING_SHOWN: Final = 10
 
@@ -48,7 +60,7 @@ def status(
     from emosieve.service.overview import overview  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
-    path = standing_root(loaded)
+    path = _watched_root(loaded)
     settings = loaded.settings
     configure_logs(settings.log)
     found = overview(path, settings)
@@ -59,6 +71,23 @@ def status(
         options = retyped(config, profile, overrides)
         page = _Page(found, settings.language, settings.zone, now.timestamp(), options)
         typer.echo("\n".join(page.lines()))
+
+
+def _watched_root(loaded: "Loaded") -> str:
+    """The root, which may be gone, or on a dead mount, while a daemon waits for it.
+
+    Raises:
+        SetupError: none is given, nobody waits for one that is gone, or it is a folder of filed tasks.
+    """
+    from emosieve.service.liveness import read_heartbeat  # noqa: PLC0415 - needed here alone
+
+    try:
+        return standing_root(loaded)
+    except SetupError:
+        root = os.path.realpath(required_root(loaded))
+        if os.path.isdir(root) or read_heartbeat(root) is None:
+            raise
+        return root
 
 
 class _Page:

@@ -140,13 +140,12 @@ class IntakeLock:
             file.write(orjson.dumps(asdict(myself())))
 
     def is_held(self) -> bool:
-        """Whether the lock still guards the root: a lock file that was deleted guards nothing."""
+        """Whether the lock still guards the root: one whose file was deleted, or cannot be reached, does not."""
         if self._descriptor is None:
             return False
-        held = os.fstat(self._descriptor)
         try:
-            there = os.lstat(self._path)
-        except FileNotFoundError:
+            held, there = os.fstat(self._descriptor), os.lstat(self._path)
+        except OSError:
             return False
         return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
@@ -154,7 +153,8 @@ class IntakeLock:
         """Give the lock back; safe to call at any time."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            os.close(descriptor)
+            with suppress(OSError):  # on a dead mount a close fails, too, and closes all the same
+                os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from glob import glob
+from glob import escape, glob
 from typing import Annotated, Final, Literal, get_args
 
 import orjson
@@ -203,16 +203,24 @@ class Liveness:
 def read_heartbeat(root: str) -> Heartbeat | None:
     """The newest status of a daemon on this root; ``None`` when there is none that can be trusted.
 
-    Raises:
-        OSError: the root does not exist.
+    Args:
+        root: an absolute path without symlinks. While it is gone, or its mount dead, nobody knows by which
+            identity the status was named: then that of a daemon which waits for this path is taken.
     """
-    folder = os.stat(root)
-    name, owners = _name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid}
-    found: list[Heartbeat] = []
-    for place in dict.fromkeys(_places()):
-        with suppress(OSError, ValueError):
-            found.append(_read(f"{place}/{name}", owners))
+    try:
+        folder = os.stat(root)
+    except OSError:
+        found = [one for one in _found("emosieve-*.json", {0, os.geteuid()}) if one.status.root == root]
+    else:
+        found = [*_found(_name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid})]
     return min(found, key=lambda one: one.age, default=None)
+
+
+def _found(name: str, owners: set[int]) -> Iterator[Heartbeat]:
+    """All statuses of that name, or pattern of names, which one of these users wrote."""
+    for path in dict.fromkeys(path for place in _places() for path in glob(f"{escape(place)}/{name}")):
+        with suppress(OSError, ValueError):
+            yield _read(path, owners)
 
 
 def pid_namespace() -> int | None:
