@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -79,13 +79,18 @@ class Watch:
         root: the root.
         options: further command-line options.
         settings: as for ``overrides``; the quiet time is short unless given.
+
+    Attributes:
+        program: what runs the command line; another one may be given by a subclass.
     """
+
+    program: Sequence[str] = EMOSIEVE
 
     def __init__(self, root: Path, *options: str, **settings: object) -> None:
         chosen = {"settle__quiet_seconds": 0.2, "log__format": "json", "language": "en"} | settings
         self.events: list[dict[str, Any]] = []
         self._unread: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        command = [*EMOSIEVE, "watch", str(root), *options, *overrides(**chosen)]
+        command = [*self.program, "watch", str(root), *options, *overrides(**chosen)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         assert self.process.stderr is not None
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
