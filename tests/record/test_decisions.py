@@ -2,15 +2,20 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import orjson
 import pytest
 from structlog.testing import capture_logs
 
 from conftest import names_in, read_log
+from emosieve.record import decisions
 from emosieve.record.decisions import START, DecisionLog, Position, stamp_after
+from emosieve.record.lines import parse_line
+
+Found = TypeVar("Found")
 
 
 def event(task: str = "outputs_1", **more: Any) -> dict[str, Any]:
@@ -200,6 +205,104 @@ class TestPositions:
 
         assert ["outputs_1"] == [one["task"] for one in log.read()]
         assert end == log.end()
+
+
+class Rotated(DecisionLog):
+    """A log that another process rotates at one look of its reader, before or after that look."""
+
+    def __init__(self, root: Path, look: int, *, before: bool) -> None:
+        super().__init__(str(root))
+        self._left, self._before = look, before
+
+    def files(self) -> list[str]:
+        """As the log's."""
+        return self._look(super().files)
+
+    def open_file(self, name: str) -> BinaryIO | None:
+        """As the log's."""
+        return self._look(lambda: super(Rotated, self).open_file(name))
+
+    def _look(self, look: Callable[[], Found]) -> Found:
+        self._left -= 1
+        if self._left == 0 and self._before:
+            self._rotate()
+        found = look()
+        if self._left == 0 and not self._before:
+            self._rotate()
+        return found
+
+    def _rotate(self) -> None:
+        for task in ("outputs_5", "outputs_6"):
+            append(DecisionLog(self.root, rotate_bytes=10), event(task))
+
+
+class TestBesideAWriter:
+    """Readers take no lock."""
+
+    @pytest.fixture
+    def positions(self, root: Path) -> list[Position]:
+        """Of a log of five events in three files: its start, and the end of each file when it was the last."""
+        ends = [START]
+        for names in ([0], [1, 2], [3, 4]):
+            append(DecisionLog(str(root), rotate_bytes=10), *(event(f"outputs_{name}") for name in names))
+            ends.append(DecisionLog(str(root)).end())
+        return ends
+
+    @pytest.mark.parametrize("before", [True, False])
+    @pytest.mark.parametrize("look", range(1, 10))
+    def test_a_rotation_hides_and_doubles_nothing(
+        self, root: Path, positions: list[Position], look: int, *, before: bool
+    ) -> None:
+        """Whenever the log is rotated, a reader gives what was logged before it once and in order, and no gap."""
+        first = look % 4
+        tasks = [one["task"] for one in Rotated(root, look, before=before).read(positions[first])]
+        expected = [f"outputs_{number}" for number in range(7)][(0, 1, 3, 5)[first] :]
+
+        assert expected[: len(tasks)] == tasks
+        assert len(tasks) >= len(expected) - 2
+
+    @pytest.mark.parametrize("before", [True, False])
+    @pytest.mark.parametrize("look", range(1, 6))
+    @pytest.mark.usefixtures("positions")
+    def test_a_rotation_hides_nothing_from_a_search(self, root: Path, look: int, *, before: bool) -> None:
+        """Whenever the log is rotated, the event that put a task somewhere is found, and once."""
+        assert (
+            "outputs_4" == (Rotated(root, look, before=before).last_about("normal/outputs_4") or {})["task"]
+        )
+
+        log = Rotated(root, look, before=before)
+        assert ["outputs_3"] == [one["task"] for one in log.about("outputs_3")]
+
+    @pytest.mark.usefixtures("positions")
+    def test_rotations_in_the_middle_of_a_read(self, root: Path) -> None:
+        """A reader that is slower than three rotations gives each event once."""
+        events = DecisionLog(str(root)).read()
+        tasks = [next(events)["task"]]
+        for number in range(5, 8):
+            append(DecisionLog(str(root), rotate_bytes=10), event(f"outputs_{number}"))
+        tasks += [one["task"] for one in events]
+
+        assert [f"outputs_{number}" for number in range(5)] == tasks
+
+    def test_the_rest_of_a_line_is_not_taken_for_one(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A line that is finished while the reader looks at its first half is not given, nor complained of."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        line = orjson.dumps(event("outputs_2")) + b"\n"
+        with (root / "decisions.jsonl").open("ab", buffering=0) as file, capture_logs() as told:
+            file.write(line[:40])
+
+            def parse_while_it_is_finished(found: bytes) -> dict[str, Any] | None:
+                if found == line[:40]:
+                    file.write(line[40:])
+                return parse_line(found)
+
+            monkeypatch.setattr(decisions, "parse_line", parse_while_it_is_finished)
+            tasks = [one["task"] for one in log.read()]
+
+        assert (["outputs_1"], []) == (tasks, told)
 
 
 def test_a_line_that_cannot_be_read_is_told_of(root: Path) -> None:

@@ -8,7 +8,7 @@ daemon, and no file under the root stays open between batches.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, Final, Literal
@@ -184,20 +184,67 @@ class DecisionLog:
             return None
 
     def read(self, after: Position = START) -> Iterator[Event]:
-        """The events after a position, oldest first; a line that is no event is passed over."""
-        for name, offset in self._locate(after) or [(name, 0) for name in self.files()]:
-            if (file := self.open_file(name)) is None:
-                continue
-            with file:
-                file.seek(offset)
-                for line in file:
-                    event = parse_line(line)
-                    if event is not None:
-                        yield event
-                    elif line.endswith(b"\n"):
-                        log.warning(
-                            "decisions.unreadable", path=f"{self.root}/{name}", line=escape(repr(line[:60]))
-                        )
+        """The events after a position, oldest first; a line that is no event is passed over.
+
+        All of them up to some moment after the call: what others append or rotate meanwhile is neither
+        left out in the middle nor given twice.
+        """
+        for name, file in self._files_after(after):
+            for line in file:
+                event = parse_line(line)
+                if event is not None:
+                    yield event
+                elif line.endswith(b"\n"):
+                    path = f"{self.root}/{name}"
+                    log.warning("decisions.unreadable", path=path, line=escape(repr(line[:60])))
+                else:
+                    break  # torn, or only half written yet: its rest must not be taken for a line
+
+    def _files_after(self, position: Position) -> Iterator[tuple[str, BinaryIO]]:
+        """The files from a position on, oldest first, where reading goes on; all of them for one that is lost."""
+        if position.file == LOG_NAME and (file := self._open_if_in(LOG_NAME, position)) is not None:
+            with file:  # no listing of the root in the ordinary case
+                file.seek(position.offset)
+                yield LOG_NAME, file
+            return
+        rotated, current = self._of_one_moment()
+        with current or nullcontext():
+            index = self._index_of(position, rotated)
+            for number, name in enumerate(rotated):
+                if number >= (index or 0) and (file := self.open_file(name)) is not None:
+                    with file:
+                        file.seek(position.offset if number == index else 0)
+                        yield name, file
+            if current is not None:
+                yield LOG_NAME, current
+
+    def newest_first(self) -> Iterator[BinaryIO]:
+        """All files of the log as they stand at one moment, open for reading."""
+        rotated, current = self._of_one_moment()
+        if current is not None:
+            with current:
+                yield current
+        for name in reversed(rotated):
+            if (file := self.open_file(name)) is not None:
+                with file:
+                    yield file
+
+    def _of_one_moment(self) -> tuple[list[str], BinaryIO | None]:
+        """The names of the rotated files, and the current one, open: no rotation came between the two."""
+        while True:
+            current = self.open_file(LOG_NAME)
+            rotated = self.files()[:-1]
+            if self._is_current(current):
+                return rotated, current
+            if current is not None:
+                current.close()
+
+    def _is_current(self, file: BinaryIO | None) -> bool:
+        try:
+            there = os.lstat(f"{self.root}/{LOG_NAME}")
+        except FileNotFoundError:
+            return file is None
+        return file is not None and os.path.samestat(there, os.fstat(file.fileno()))
 
     def lines_before(self, position: Position) -> Iterator[bytes]:
         """The whole lines up to a position, newest first, as they stand, whatever they say.
@@ -226,20 +273,13 @@ class DecisionLog:
 
     def knows(self, position: Position) -> bool:
         """Whether a position still points into this log."""
-        return position == START or self._locate(position) is not None
-
-    def _locate(self, position: Position) -> list[tuple[str, int]] | None:
-        """The files from a position on, each with the offset to read from; ``None`` for one that is lost."""
-        if position.file == LOG_NAME and self._is_in(LOG_NAME, position):
-            return [(LOG_NAME, position.offset)]  # no listing of the root in the ordinary case
-        files = self.files()
-        index = self._index_of(position, files)
-        if index is None:
-            return None
-        return [(files[index], position.offset), *((name, 0) for name in files[index + 1 :])]
+        if position == START or self._is_in(LOG_NAME, position):
+            return True
+        # The listing comes after the look: a current file that is rotated in between is in it.
+        return self._index_of(position, self.files()[:-1]) is not None
 
     def _index_of(self, position: Position, files: Sequence[str]) -> int | None:
-        """Which file a position lies in: mostly that of its name, after a rotation the newest rotated one."""
+        """Which file a position lies in: mostly that of its name, after a rotation the newest of them."""
         order = sorted(range(len(files)), key=lambda index: (files[index] != position.file, -index))
         return next((index for index in order if self._is_in(files[index], position)), None)
 
@@ -278,10 +318,8 @@ class DecisionLog:
 
     def _search(self, *needles: bytes) -> Iterator[Event]:
         """The events whose lines hold any of some bytes, newest first."""
-        for name in reversed(self.files()):
-            if (file := self.open_file(name)) is not None:
-                with file:
-                    yield from events_backwards(file.fileno(), needles)
+        for file in self.newest_first():
+            yield from events_backwards(file.fileno(), needles)
 
 
 def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:

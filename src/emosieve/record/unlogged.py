@@ -1,6 +1,5 @@
 """Which filed tasks the decision log does not know: filed by the article's script, or by hand."""
 
-import os
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,7 +7,6 @@ import orjson
 
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.lines import parse_line
-from emosieve.record.locking import open_plain
 
 _KEYS: Final = (b'"destination":"', b'"to":"')
 """What stands before the place that an event names. Within a string the quotes would be escaped."""
@@ -23,16 +21,11 @@ def unlogged_among(log: DecisionLog, locations: Iterable[str]) -> set[str]:
         OSError: the log cannot be read.
     """
     left = {orjson.dumps(location)[1:-1]: location for location in locations if location.isprintable()}
-    for name in reversed(log.files()):
+    for lines in log.newest_first():
         if not left:
             break
-        try:
-            descriptor = open_plain(f"{log.root}/{name}", os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        with open(descriptor, "rb", buffering=1 << 18) as lines:
-            for line in lines:
-                left.pop(_place_in(line), None)
+        for line in lines:
+            left.pop(_place_in(line), None)
     return set(left.values())
 
 
