@@ -47,11 +47,23 @@ def test_a_container_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     first.release()
 
 
-def test_a_holder_that_has_not_written_its_name_yet(root: Path) -> None:
-    """Garbage in the lock file does not hide the refusal."""
+@pytest.mark.parametrize("record", [b"{half", b'{"host":"old","container":null,"pid":999999}'])
+def test_the_kernel_knows_the_holder_better_than_its_record(root: Path, record: bytes) -> None:
+    """A record that is garbage, or still that of an earlier holder, does not make the refusal name another pid."""
+    first = IntakeLock(str(root))
+    first.acquire()
+    (root / ".emosieve" / "intake.lock").write_bytes(record)
+    with pytest.raises(RootBusy, match=f"host {socket.gethostname()}, pid {os.getpid()}"):
+        IntakeLock(str(root)).acquire()
+    first.release()
+
+
+def test_a_holder_that_has_not_written_its_name_yet(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garbage in the lock file does not hide the refusal where the kernel does not show the holder either."""
     first = IntakeLock(str(root))
     first.acquire()
     (root / ".emosieve" / "intake.lock").write_bytes(b"{half")
+    monkeypatch.setattr(locking, "holding_pid", lambda _root, _likely: None)
     with pytest.raises(RootBusy, match="not written yet"):
         IntakeLock(str(root)).acquire()
     first.release()

@@ -85,6 +85,7 @@ class DecisionLog:
         self.rotate_bytes = rotate_bytes
         self.sync: Sync = sync
         self.patience = patience
+        self._told_no_locks = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -94,7 +95,11 @@ class DecisionLog:
             OSError: the lock file cannot be opened.
         """
         make_state_directory(self.root)
-        descriptor, _ = take_lock(f"{self.root}/{LOG_LOCK}", patience=self.patience)
+        path = f"{self.root}/{LOG_LOCK}"
+        descriptor, is_locked = take_lock(path, patience=self.patience)
+        if not is_locked and not self._told_no_locks:
+            self._told_no_locks = True
+            log.warning("decisions.no_locks", path=path, hint="beside watch run nothing that moves tasks")
         try:
             yield
         finally:

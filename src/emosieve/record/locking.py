@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import orjson
@@ -228,7 +228,24 @@ def holding_pid(root: str, likely: int | None) -> int | None:
     return None
 
 
+def standing_holder(root: str, record: Holder | None) -> Holder | None:
+    """Who holds a root's intake lock now, as the kernel shows it here; ``None`` when it shows nobody.
+
+    The kernel knows better than the record, which for a moment is still that of the
+    holder before, and names a number that may be anybody's in another pid namespace.
+
+    Args:
+        root: the root.
+        record: what the lock's record says.
+    """
+    pid = holding_pid(root, record.pid if record else None)
+    if pid is None:
+        return None
+    return replace(record if record and record.container else myself(), pid=pid)
+
+
 def _busy(root: str) -> Message:
-    """Who holds the intake lock, as written into it."""
-    holder = read_holder(root)
+    """Who holds the intake lock, as far as can be told."""
+    record = read_holder(root)
+    holder = standing_holder(root, record) or record
     return _BUSY(root=root, holder=holder.words if holder else _UNKNOWN_HOLDER())

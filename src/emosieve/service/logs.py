@@ -106,6 +106,10 @@ EVENTS: Mapping[str, Phrase] = {
         "the file system has no locks; start no second emosieve",
         "文件系统不支持锁，请不要启动第二个 emosieve",
     ),
+    "decisions.no_locks": Phrase(
+        "the decision log's file system has no locks; beside watch run nothing that moves tasks",
+        "判定日志所在的文件系统不支持锁，watch 运行时请勿执行移动任务的命令",
+    ),
     "decisions.unwritable": Phrase(
         "a note could not be logged; decisions are not affected",
         "有一条附注无法写入判定日志，判定不受影响",

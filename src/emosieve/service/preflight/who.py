@@ -3,10 +3,9 @@
 import os
 import platform
 import pwd
-from dataclasses import replace
 
 from emosieve import __version__
-from emosieve.record.locking import holding_pid, is_contained, myself, read_holder
+from emosieve.record.locking import is_contained, myself, read_holder, standing_holder
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site
 from emosieve.text import Phrase
@@ -43,10 +42,10 @@ def about_program() -> Line:
 
 def about_intake(site: Site) -> Line:
     """Whether an emosieve is at work here already: read from the lock's record and the kernel's table of locks."""
-    holder, here = read_holder(site.root), myself()
-    pid = holding_pid(site.root, holder.pid if holder else None)
-    if pid is not None:
-        return Line("ok", "intake", _WORKS(holder=(holder or replace(here, pid=pid)).words))
-    if holder is not None and (holder.host, holder.container) != (here.host, here.container):
-        return Line("ok", "intake", _MAY_WORK(holder=holder.words))
+    record, here = read_holder(site.root), myself()
+    holder = standing_holder(site.root, record)
+    if holder is not None:
+        return Line("ok", "intake", _WORKS(holder=holder.words))
+    if record is not None and (record.host, record.container) != (here.host, here.container):
+        return Line("ok", "intake", _MAY_WORK(holder=record.words))
     return Line("ok", "intake", _FREE())
