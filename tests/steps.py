@@ -6,8 +6,10 @@ program itself, so none can be forgotten there.
 """
 
 import errno
+import importlib
 import io
 import os
+import pkgutil
 import signal
 import sys
 import tempfile
@@ -16,7 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, NoReturn
 
+import emosieve
 from emosieve.commands.cli import run
+
+for _module in pkgutil.walk_packages(emosieve.__path__, "emosieve."):
+    importlib.import_module(_module.name)  # once for all forks, which would import it late, each for itself
 
 STEPS = (
     *("open", "write", "pwrite", "sendfile", "ftruncate", "rename", "replace", "link", "symlink"),
