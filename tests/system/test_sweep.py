@@ -226,6 +226,18 @@ def test_a_root_without_decisions_has_no_report_to_rebuild(root: Path) -> None:
     assert "nothing was decided here yet" in ended.stderr
 
 
+def test_a_log_that_was_just_rotated_has_a_report_to_rebuild(root: Path, make_task: MakeTask) -> None:
+    """Between a rotation and the next decision there is no decisions.jsonl, and a rebuild works all the same."""
+    make_task()
+    assert 0 == run("sweep", root).returncode
+    report = (root / "quality_report.txt").read_bytes()
+    (root / "decisions.jsonl").rename(root / "decisions-20240104T223000.000000Z.jsonl")
+    (root / "quality_report.txt").unlink()
+
+    assert 0 == run("report", "rebuild", root).returncode
+    assert report == (root / "quality_report.txt").read_bytes()
+
+
 @pytest.mark.parametrize("command", ["sweep", "watch", "check", "reclassify"])
 def test_without_a_root_there_is_nothing_to_do(command: str) -> None:
     """A command that needs a root says how to give one, with status 2."""
