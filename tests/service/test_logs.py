@@ -1,9 +1,12 @@
 """emosieve's own log: one way for everything, readable on a terminal, JSON elsewhere."""
 
+import fcntl
 import io
 import json
 import logging
+import os
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -117,3 +120,31 @@ def test_every_event_is_listed_and_used() -> None:
     used = set(re.findall(r"log\.(?:debug|info|warning|error)\(\s*\"([a-z_.]+)\"", source))
 
     assert sorted(EVENTS) == sorted(used)
+
+
+def test_lines_that_nobody_takes_are_left_out_and_counted() -> None:
+    """A full pipe keeps nobody waiting for ever; when it is read again, the log says how many lines are missing."""
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as read, open(writer, "w", encoding="utf-8") as stream:
+        size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+        os.write(writer, bytes(size - 1) + b"\n")
+        configure_logs(Log(format="json"), stream)
+        log = structlog.get_logger()
+        for number in range(3):
+            log.info("watch.ready", number=number)
+        os.read(reader, size)
+        log.info("watch.ready", number=3)
+        lines = [json.loads(line) for line in read.read(size).splitlines()]
+
+    assert [("log.left_out", 3), ("watch.ready", 3)] == [
+        (one["event"], one.get("lines", one.get("number"))) for one in lines
+    ]
+
+
+def test_without_a_stderr_it_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started with its stderr closed works all the same."""
+    monkeypatch.setattr(sys, "stderr", None)
+    configure_logs(Log())
+    structlog.get_logger().info("watch.ready")
+
+    assert [logging.NullHandler] == [type(one) for one in logging.getLogger().handlers]

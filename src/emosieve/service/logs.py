@@ -1,17 +1,23 @@
 """emosieve's own log: structlog to stderr, readable on a terminal, JSON otherwise."""
 
 import logging
+import select
 import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import structlog
 
 from emosieve.settings.models import Log
 from emosieve.text import Phrase, escape
+
+log = structlog.get_logger()
+
+_PATIENCE_SECONDS: Final = 1.0
+"""How long a line waits for room when its reader falls behind."""
 
 EVENTS: Mapping[str, Phrase] = {
     "watch.waiting": Phrase(
@@ -138,6 +144,10 @@ EVENTS: Mapping[str, Phrase] = {
         "what the command status reads cannot be written; filing goes on",
         "status 命令所读的状态文件无法写入，归档照常进行",
     ),
+    "log.left_out": Phrase(
+        "nobody read this log for a while; so many lines are missing here",
+        "日志一度无人读取，此处缺少若干行",
+    ),
     "check.warning": Phrase(
         "the check at start found something",
         "启动检查发现了问题",
@@ -157,11 +167,12 @@ def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: boo
 
     Args:
         settings: format and level.
-        stream: where to; stderr when not given.
+        stream: where to; stderr when not given, or nowhere without one.
         terminal: whether that is one; asked of the stream when not given.
     """
-    stream = stream or sys.stderr
-    terminal = stream.isatty() if terminal is None else terminal
+    stream = stream or sys.stderr  # which is None where it was closed before the start
+    if terminal is None:
+        terminal = stream is not None and stream.isatty()
     console = settings.format == "console" or (settings.format == "auto" and terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -176,7 +187,7 @@ def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: boo
         foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name, _escape_values],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.NullHandler() if stream is None else _Lines(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -194,6 +205,40 @@ def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: boo
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines to a stream, and leaves them out while nobody takes them off its hands.
+
+    A full pipe, or a terminal that was halted by Ctrl-S, would hold the daemon for ever, deaf to a stop.
+    The decisions are in their own log; this one must not keep them waiting.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._patience = _PATIENCE_SECONDS
+        self._left_out = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._left_out and self._has_room():
+            lines, self._left_out = self._left_out, 0
+            log.warning("log.left_out", lines=lines)
+        if self._has_room():
+            super().emit(record)
+        else:
+            self._left_out += 1
+
+    def _has_room(self) -> bool:
+        """Whether a line of usual length can be written at once; waited for, but not again and again."""
+        try:
+            descriptor = self.stream.fileno()
+        except (OSError, ValueError):
+            return True  # it is no file
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        has_room = bool(poll.poll(self._patience * 1000))
+        self._patience = _PATIENCE_SECONDS if has_room else 0.0
+        return has_room
 
 
 def _render_wrapped(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
