@@ -86,8 +86,11 @@ class Intake:
         self.report.language = settings.language
         self.report.rotate_bytes, self.report.keep = settings.report.rotate_bytes, settings.report.keep
 
-    def open(self) -> int:
+    def open(self, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Make the folders, finish what a run that died left owed, bring the report up to date.
+
+        Args:
+            should_stop: see ``commit``.
 
         Returns:
             how many moves are still owed: their tasks settle again first.
@@ -98,7 +101,7 @@ class Intake:
         """
         with self.log.locked():
             self.folders.clean()
-        self.commit([])
+        self.commit([], should_stop)
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0
 

@@ -1,12 +1,9 @@
 """The daemon: start, tick, stop, reload. One root, one working loop, one thread besides (watchdog's)."""
 
 import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Final, get_args
 
 import structlog
@@ -19,6 +16,7 @@ from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, S
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.preflight import examine, heed
+from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
 from emosieve.text import Language, Phrase, escape
 from emosieve.watch.settle import Waiting
@@ -79,7 +77,7 @@ class Daemon:
             SetupError: the root cannot be worked on as things are set up; only at the start, later
                 the same is logged and tried again.
         """
-        with self._signals(), telling_of_threads():
+        with heeded(self._stop, lambda: self._mailbox.post(Wake.RELOAD)), telling_of_threads():
             try:
                 while not self._stopping:
                     self._tick()
@@ -151,7 +149,7 @@ class Daemon:
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._lookout.arm(root)
         flow = Flow(root, self._settings)
-        flow.open()
+        flow.open(self._hears_stop)
         flow.scan()
         self._flow, self._identity = flow, identity
         self._next_scan = time.monotonic() + self._scan_seconds()
@@ -311,29 +309,9 @@ class Daemon:
             self._liveness.remove()
         self._liveness = None
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask to stop and then regain their own meaning; SIGHUP asks to reload."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._signalled = True
-            for again in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(again, signal.SIG_DFL)
-            self._mailbox.post(Wake.STOP)
-
-        def reload(_number: int, _frame: FrameType | None) -> None:
-            self._mailbox.post(Wake.RELOAD)
-
-        before = {
-            signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
-            signal.SIGINT: signal.signal(signal.SIGINT, stop),
-            signal.SIGHUP: signal.signal(signal.SIGHUP, reload),
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _stop(self, _number: int) -> None:
+        self._signalled = True
+        self._mailbox.post(Wake.STOP)
 
 
 def _trouble(error: Exception, retry_seconds: float) -> Trouble:

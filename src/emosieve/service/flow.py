@@ -80,14 +80,14 @@ class Flow:
         self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
         self.intake.apply(settings)
 
-    def open(self) -> None:
-        """Make the folders and finish what a run that died left owed.
+    def open(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Make the folders and finish what a run that died left owed; see ``Intake.commit`` for the stop.
 
         Raises:
             SetupError: a folder will not do.
             OSError: the log cannot be read or written.
         """
-        owed = self.intake.open()
+        owed = self.intake.open(should_stop)
         if owed:
             log.info("intake.owed", tasks=owed)
 
