@@ -51,6 +51,7 @@ def test_a_sweep(root: Path, make_task: MakeTask) -> None:
         "rejection_rate": 0.333333,
         "joined": 0,
         "failed": 0,
+        "stopped": False,
         "report": f"{root}/quality_report.txt",
         "left": [{"task": "outputs_4", "reason": "no_result", "message": "no result yet"}],
     } == document

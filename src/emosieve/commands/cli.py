@@ -35,6 +35,7 @@ EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
         1: Phrase("some tasks failed or still stand", "有任务失败或仍留在原处"),
         2: Phrase("something must be set up or typed differently", "配置、环境或命令的写法需要改正"),
         130: Phrase("stopped by Ctrl-C", "被 Ctrl-C 中断"),
+        143: Phrase("sweep was stopped by SIGTERM", "sweep 被 SIGTERM 停止"),
     },
 )
 """What each exit status says to whoever called."""

@@ -28,6 +28,10 @@ _LABELS = {
     "joined": Phrase("joined", "已并入"),
 }
 _JOINED = Phrase("late files went to the filed task of their name", "迟到的文件已放进同名的已归档任务")
+_STOPPED = Phrase(
+    "stopped before the end; {count} tasks still stand in the inbox, run it again to file them",
+    "已提前停止；还有 {count} 个任务留在原处，重新执行即可归档",
+)
 _RATE = Phrase("rejection rate: {rate:.1%}", "剔除率：{rate:.1%}")
 _REPORT = Phrase("report: {path}", "质量报告：{path}")
 _LEFT = Phrase("still standing: {count}", "仍在原处的任务：{count} 个")
@@ -72,7 +76,7 @@ def sweep(
     loaded = load_settings(config, profile, overrides, root)
     path = required_root(loaded)
     settings = loaded.settings
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()  # None where it was closed before the start
     has_bar = terminal and not dry_run
     # On a terminal the bar tells of progress; a line per decision would only hide what matters.
     level = "warning" if has_bar and settings.log.level == "info" else settings.log.level
@@ -92,6 +96,10 @@ def sweep(
         echo_json(_document(swept))
     else:
         typer.echo("\n".join([*_summary(swept, settings.language), *_left(swept, settings.language)]))
+    if swept.stopped_by is not None:
+        standing = swept.flow.settling.pending_count
+        typer.echo(f"emosieve: {_STOPPED(count=standing).text(settings.language)}", err=True)
+        raise typer.Exit(128 + swept.stopped_by)
     if swept.left or swept.flow.counts.failed:
         raise typer.Exit(1)
 
@@ -113,6 +121,7 @@ def _document(swept: "Swept") -> dict[str, Any]:
         "rejection_rate": None if rate is None else round(rate, 6),
         "joined": swept.joined,
         "failed": swept.flow.counts.failed,
+        "stopped": swept.stopped_by is not None,
         "report": _report(swept),
         "left": left,
     }

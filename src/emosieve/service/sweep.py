@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -11,8 +11,10 @@ from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
 from emosieve.record.statistics import Tally
 from emosieve.service.flow import Flow
 from emosieve.service.preflight import examine, heed
+from emosieve.service.signals import heeded
 from emosieve.settings import Settings
 from emosieve.watch.settle import Waiting
+from emosieve.watch.wakeups import Mailbox, Wake
 
 log = structlog.get_logger()
 
@@ -32,6 +34,7 @@ class Swept:
         seconds: how long it took.
         flow: what did it.
         dry_run: whether it only said what would be done.
+        stopped_by: the signal that ended it early; ``None`` for none.
     """
 
     root: str
@@ -41,6 +44,7 @@ class Swept:
     seconds: float
     flow: Flow
     dry_run: bool
+    stopped_by: int | None = None
 
 
 def _no_progress(_done: int, _total: int) -> None:
@@ -56,6 +60,8 @@ def sweep(
     progress: Callable[[int, int], object] = _no_progress,
 ) -> Swept:
     """File all settled tasks of a root, and wait for those that are only too young.
+
+    SIGTERM and SIGINT end it in order: what is logged is filed. A second one ends the process at once.
 
     Args:
         root: as the operator gave it.
@@ -77,24 +83,51 @@ def sweep(
         # No emosieve was ever here and no task is: perhaps it is no root at all, so nothing is made in it.
         log.warning("check.warning", subject="root", message=f"no {settings.watch.task_glob} in {real}")
         flow.dry_run = True
-    if not flow.dry_run:
-        lock.acquire()
-    try:
-        seconds = settings.settle.quiet_seconds + 3 if wait is None else wait
-        return _run(flow, seconds, progress, dry_run=dry_run)
-    finally:
-        lock.release()
+    seconds = settings.settle.quiet_seconds + 3 if wait is None else wait
+    stop = _Stop()
+    with heeded(stop.hear):
+        if not flow.dry_run:
+            lock.acquire()
+        try:
+            swept = _run(flow, seconds, progress, stop, dry_run=dry_run)
+        finally:
+            lock.release()
+    return replace(swept, stopped_by=stop.number)
 
 
-def _run(flow: Flow, wait: float, progress: Callable[[int, int], object], *, dry_run: bool) -> Swept:
+class _Stop:
+    """Whether a signal asked for the end, by its number."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._mailbox = Mailbox()
+
+    def hear(self, number: int) -> None:
+        """As a signal's handler."""
+        self.number = number
+        self._mailbox.post(Wake.STOP)
+
+    def came(self) -> bool:
+        """Whether it came."""
+        return self.number is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it, up to some seconds."""
+        if not self.came():
+            self._mailbox.wait(seconds)
+
+
+def _run(
+    flow: Flow, wait: float, progress: Callable[[int, int], object], stop: _Stop, *, dry_run: bool
+) -> Swept:
     started, began = flow.intake.now(), time.monotonic()
     if not flow.dry_run:
-        flow.open()
+        flow.open(stop.came)
     flow.scan()
     total = flow.settling.pending_count
     deadline = None
-    while True:
-        flow.step()
+    while not stop.came():
+        flow.step(stop.came)
         progress(total - flow.settling.pending_count, total)
         due = flow.due_in()
         if due == 0.0:
@@ -104,7 +137,7 @@ def _run(flow: Flow, wait: float, progress: Callable[[int, int], object], *, dry
         worth_it = any(one.reason in _PASSING for one in flow.settling.waiting)
         if due is None or not worth_it or time.monotonic() + due > deadline:
             break
-        time.sleep(due)
+        stop.wait(due)
     tally = flow.counts.tally
     if not flow.dry_run and (tally.total or tally.quarantined):
         flow.intake.note({"event": "swept", "started": started, "tally": tally.as_dict()})
