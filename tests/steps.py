@@ -13,6 +13,7 @@ import pkgutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ STEPS = (
 )
 _WRITING = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
 
-Kind = Literal["dies", "dies in the middle", "fails"]
+Kind = Literal["dies", "dies in the middle", "fails", "meets"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,17 @@ class Fault:
     Attributes:
         step: the number of the step, from 0.
         kind: ``dies`` by SIGKILL before it, ``dies in the middle`` with half of the bytes written, or
-            ``fails`` with an error.
+            ``fails`` with an error, or ``meets`` a deed and goes on.
         error: the errno of a step that fails.
         lasts: whether all later steps fail, too.
+        deed: what is done just before a step that ``meets`` it.
     """
 
     step: int
     kind: Kind = "dies"
     error: int = errno.EIO
     lasts: bool = False
+    deed: Callable[[], object] = bool
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,17 @@ class Ended:
     output: str
 
 
-def command(arguments: Sequence[str], fault: Fault | None = None) -> Ended:
+def command(
+    arguments: Sequence[str], fault: Fault | None = None, beside: Callable[[], object] | None = None
+) -> Ended:
     """Run one command of the program in a forked process, with a fault or without.
 
     Args:
         arguments: the command line, without the program's name.
         fault: what befalls it, if anything.
+        beside: what another thread of the process does meanwhile.
     """
-    return forked(lambda: _run(arguments), fault)
+    return forked(lambda: _run(arguments, beside), fault)
 
 
 def forked(work: Callable[[], int], fault: Fault | None = None) -> Ended:
@@ -115,9 +121,11 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode("utf-8", "backslashreplace")
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], beside: Callable[[], object] | None) -> int:
     os.environ["EMOSIEVE_LANGUAGE"] = "en"
     sys.argv = ["emosieve", *arguments]
+    if beside is not None:
+        threading.Thread(target=beside, daemon=True).start()
     try:
         return run() or 0
     except SystemExit as error:
@@ -149,6 +157,9 @@ def _make_faulty(told: int, fault: Fault | None) -> None:
 
 
 def _befall(fault: Fault, name: str, arguments: tuple[Any, ...], real: dict[str, Any]) -> None:
+    if fault.kind == "meets":
+        fault.deed()
+        return
     if fault.kind == "fails":
         # A close, and so a descriptor's end, never fails here: what is undone after an error may fail again.
         raise OSError(fault.error, os.strerror(fault.error))
