@@ -105,6 +105,17 @@ class Intake:
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0
 
+    def catch_up(self) -> None:
+        """Finish what another process, killed in the middle of its commit, left owed or unreported.
+
+        Raises:
+            OSError: the log cannot be read, or is held by somebody who may well be at it.
+            SetupError: a folder will not do.
+        """
+        checkpoint = load_checkpoint(self.root)
+        if checkpoint is not None and checkpoint.filed != self.log.end():
+            self.commit([])
+
     def commit(
         self,
         proposals: Sequence[Proposal],

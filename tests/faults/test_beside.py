@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -17,7 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from aftermath import FOLDERS, assert_nothing_is_left_over, assert_report_is_a_projection
-from conftest import names_in, read_log
+from conftest import MakeTask, names_in, read_log
 from process import EMOSIEVE, PATIENCE, Watch, overrides, run
 from simulation import SimulatedWebUI
 from steps import Fault, command
@@ -136,6 +138,29 @@ def places_of(events: Sequence[dict[str, Any]]) -> dict[str, str]:
             assert event["event"] == "diverted" or "supersedes" in event or task not in places, event
             places[task] = event["destination"]
     return places
+
+
+@pytest.mark.parametrize("action", ["rename outputs_1", "quality_report.txt"])
+def test_what_a_killed_command_left_is_finished_without_a_restart(
+    root: Path, make_task: MakeTask, action: str
+) -> None:
+    """A restore that dies before its move, or before its report, is finished by a daemon that has nothing to do."""
+    make_task("outputs_1")
+    with Watch(root, watch__rescan_seconds=1, **SETTINGS) as watch:
+        watch.wait_until((root / "normal" / "outputs_1").is_dir)
+        restore = ["restore", str(root / "normal" / "outputs_1"), *overrides(**SETTINGS)]
+        twin = root.parent / "twin"
+        shutil.copytree(root, twin)
+        steps = command(["restore", str(twin / "normal" / "outputs_1"), *overrides(**SETTINGS)]).steps
+        number = next(number for number, step in enumerate(steps) if step.endswith(action))
+        assert signal.SIGKILL == command(restore, Fault(number)).signal
+        watch.wait_until((root / "low_quality" / "outputs_1").is_dir)
+        watch.wait_until(lambda: 2 == (root / "quality_report.txt").read_text("utf-8").count("[outputs_1]"))
+        assert 0 == watch.stop()
+
+    assert ["decided", "restored"] == [event["event"] for event in read_log(root)]
+    assert_report_is_a_projection(root, SETTINGS)
+    assert_nothing_is_left_over(root)
 
 
 @pytest.mark.timeout(SECONDS * 3 + 120)

@@ -173,6 +173,8 @@ class Daemon:
         return False
 
     def _scan(self, flow: Flow) -> None:
+        if not self._hinted:
+            flow.catch_up()  # else there are tasks to come, and their batch does
         new = flow.scan()
         self._next_scan = time.monotonic() + self._scan_seconds()
         if not self._hinted and flow.has_stood(new, _DEAF_SECONDS) and self._is_deaf():

@@ -91,6 +91,11 @@ class Flow:
         if owed:
             log.info("intake.owed", tasks=owed)
 
+    def catch_up(self) -> None:
+        """Finish what a restore or reclassify that was killed left undone; what fails is left to the next try."""
+        with suppress(OSError, SetupError):
+            self.intake.catch_up()
+
     def scan(self) -> list[str]:
         """List the root; gives the names that were not known.
 
