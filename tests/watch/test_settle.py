@@ -276,6 +276,13 @@ def _set_mtimes(task: Path, wav_ns: int, result_ns: int) -> None:
     os.utime(task / "result.json", ns=(result_ns, result_ns))
 
 
+def test_a_result_from_before_1970_is_as_good_as_any(root: Path, make_task: MakeTask) -> None:
+    """Without a wav nothing is newer than the result, whatever its mtime."""
+    task = make_task()
+    os.utime(task / "result.json", ns=(-(10**18), -(10**18)))
+    assert _rules(_look(_settling(root, _time_of(task, 2.5)))) == []
+
+
 @pytest.mark.parametrize(("newer_ns", "reasons"), [(1, ["mixed_task"]), (0, []), (-1, [])])
 def test_a_wav_newer_than_the_result_is_the_next_task_at_work(
     root: Path, make_task: MakeTask, newer_ns: int, reasons: list[str]

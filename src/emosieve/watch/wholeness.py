@@ -98,8 +98,8 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[Ob
         rule = "audio_truncated" if name.lower().endswith(".wav") else "embedding_truncated"
         yield Observation(rule, f"{escape(name)} is {count} bytes shorter than its header says", count, 0)
     result_file = survey.result_file
-    newest_wav = max((file.mtime_ns for file in survey.files if _is_wav(file)), default=0)
-    if result_file and newest_wav > result_file.mtime_ns:
+    newest_wav = max((file.mtime_ns for file in survey.files if _is_wav(file)), default=None)
+    if result_file and newest_wav is not None and newest_wav > result_file.mtime_ns:
         # The WebUI reuses the directory for a second task within the same second: it is at work.
         seconds = (newest_wav - result_file.mtime_ns) / _SECOND_NS
         message = (
