@@ -215,14 +215,15 @@ def test_every_change_starts_the_observed_quiet_time_anew(
 def test_a_stepped_wall_clock_neither_settles_early_nor_late(
     root: Path, make_task: MakeTask, step: float
 ) -> None:
-    """A task that waits while the wall clock jumps an hour is settled after its quiet time as observed."""
+    """A task that waits while the wall clock jumps an hour is settled when its quiet time is over."""
     time = _time_of(make_task(), 0.1)
     settling = _settling(root, time)
     assert _reason(_look(settling)) == "quiet"
     time.wall += step
-    time.pass_(1.95)
-    assert _reason(_look(settling)) == "quiet"
-    time.pass_(0.2)
+    assert settling.due_in() == pytest.approx(1.9, abs=1e-3)
+    time.pass_(1.89)
+    assert list(settling.look()) == []
+    time.pass_(0.02)
     assert isinstance(_look(settling), Settled)
 
 
@@ -237,6 +238,31 @@ def test_a_clock_that_stepped_forward_makes_nothing_overdue(root: Path, make_tas
         assert _reason(_look(settling)) == "malformed"
     time.pass_(20.0)
     assert isinstance(_look(settling), Malformed)
+
+
+def test_a_jump_while_other_tasks_are_looked_at_settles_nothing(root: Path, make_task: MakeTask) -> None:
+    """A wall clock that jumps between two looks of one round makes the second task no older."""
+    make_task("outputs_1")
+    task = make_task("outputs_2")
+    time = _time_of(task, 0.1)
+    settling = _settling(root, time)
+    looks = settling.look()
+    assert _reason(next(looks)) == "quiet"
+    time.wall += 3600
+    assert _reason(next(looks)) == "quiet"
+
+
+def test_small_jumps_do_not_add_up(root: Path, make_task: MakeTask) -> None:
+    """However often the wall clock jumps by less than is noticed, a task waits for its quiet time."""
+    time = _time_of(make_task(), 0.1)
+    settling = _settling(root, time)
+    assert _reason(_look(settling)) == "quiet"
+    for _ in range(6):
+        time.wall += 0.9
+        time.pass_(0.3)
+        assert list(settling.look()) == []
+    time.pass_(0.2)
+    assert isinstance(_look(settling), Settled)
 
 
 @pytest.mark.parametrize(("step", "is_believed"), [(0.9, True), (-1.1, True), (1.1, False)])

@@ -56,12 +56,10 @@ Outcome = Settled | Malformed | NoResult | Waiting | Gone
 class _Pending:
     """What is remembered of one pending task between two looks; instants are monotonic.
 
-    ``since`` is when this signature was first seen, ``changed_at`` when the task last changed, as of
-    the last look at all of its files.
+    ``changed_at`` is when the task last changed, as of the look that first saw this signature.
     """
 
     signature: int
-    since: float
     directory_changed_ns: int
     waiting: Waiting
     due: float
@@ -137,7 +135,7 @@ class Settling:
 
     def look(self) -> Iterator[Outcome]:
         """The outcomes of all looks that are due now; a task that only waits is pending again by itself."""
-        self._notice_clock_step()
+        self._read_clocks()
         while True:
             if self._fresh:
                 name = self._fresh.popleft()
@@ -184,9 +182,9 @@ class Settling:
         return True
 
     def _look_at(self, name: str) -> Outcome:
-        now = self.clock.monotonic()
+        now, wall = self._read_clocks()
         try:
-            return self._examine(name, self._pending.get(name), now)
+            return self._examine(name, self._pending.get(name), now, wall)
         except FileNotFoundError:
             return self._gone_or_changing(name, now)
         except NotADirectoryError:
@@ -197,15 +195,16 @@ class Settling:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one task, the others go on
             return self.defer(name, "internal", f"{type(error).__name__}: {error}")
 
-    def _examine(self, name: str, pending: _Pending | None, now: float) -> Outcome:
+    def _examine(self, name: str, pending: _Pending | None, now: float, wall: float) -> Outcome:
         if pending and self._still_without_result(name, pending, now):
             seconds = self._pause(now - pending.changed_at)
             return self._wait(name, None, replace(pending.waiting, seconds=seconds), now)
         survey = self.inbox.survey(name)
-        age = self._age(survey, pending, now)
+        age = self._age(survey, pending, now, wall)
         if age < self.policy.quiet_seconds:
             seconds = self.policy.quiet_seconds - age
-            return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds, age), now)
+            waiting = Waiting(name, "quiet", "changed a moment ago", seconds, age)
+            return self._wait(name, survey, waiting, now)
         if pending and self._still_malformed(survey, pending, age):
             waiting = replace(pending.waiting, seconds=self._pause(age), age=age)
             return self._wait(name, survey, waiting, now)
@@ -246,18 +245,17 @@ class Settling:
         seconds = self.policy.quiet_seconds
         return self._wait(name, None, Waiting(name, "quiet", "changed while it was looked at", seconds), now)
 
-    def _age(self, survey: Survey, pending: _Pending | None, now: float) -> float:
-        """Seconds since the last change: by ctime where that can be trusted, else as observed."""
-        changed = survey.changed_ns / _SECOND_NS
-        observed = now - pending.since if pending and pending.signature == survey.signature else 0.0
-        age = self.clock.wall() - changed
+    def _age(self, survey: Survey, pending: _Pending | None, now: float, wall: float) -> float:
+        """Seconds since the last change: first by ctime where that can be trusted, from then on as observed."""
+        if pending and pending.signature == survey.signature:
+            return now - pending.changed_at
         if not self.policy.trust_ctime:
-            return observed
+            return 0.0
+        age = wall - survey.changed_ns / _SECOND_NS
         if self._stepped_at is not None:
-            # The wall clock jumped: no change can be proven older than the jump, but for what was observed.
+            # The wall clock jumped: no change can be proven older than the jump.
             age = min(age, now - self._stepped_at)
-        # A change time in the future makes it negative.
-        return max(age, observed)
+        return max(age, 0.0)  # a change time in the future makes it negative
 
     def _pause(self, age: float) -> float:
         """Seconds to the next look at a task that is quiet but not whole."""
@@ -269,26 +267,30 @@ class Settling:
         pending = self._pending.get(name)
         due = now + waiting.seconds
         if pending is None:
-            pending = self._pending[name] = _Pending(0, now, 0, waiting, due, now)
+            pending = self._pending[name] = _Pending(0, 0, waiting, due, now)
             self.changes += 1
         if survey is not None:
             if survey.signature != pending.signature:
-                pending.signature, pending.since, pending.told = survey.signature, now, False
+                pending.signature, pending.told = survey.signature, False
+                pending.changed_at = now - waiting.age
                 self.changes += 1
             pending.directory_changed_ns = survey.directory_changed_ns
-            pending.changed_at = now - waiting.age
         self.changes += waiting != replace(pending.waiting, seconds=waiting.seconds)
         pending.waiting, pending.due = waiting, due
         self._known.add(name)
         heapq.heappush(self._heap, (due, name))
         return waiting
 
-    def _notice_clock_step(self) -> None:
-        """Only forward: a clock that stepped back makes tasks look younger than they are, never older."""
-        offset = self.clock.wall() - self.clock.monotonic()
-        if offset - self._wall_offset > _CLOCK_STEP_SECONDS:
-            self._stepped_at = self.clock.monotonic()
-        self._wall_offset = offset
+    def _read_clocks(self) -> tuple[float, float]:
+        """Monotonic and wall time; a wall clock that jumped since the last reading is noticed.
+
+        Only forward: a clock that stepped back makes tasks look younger than they are, never older.
+        """
+        now, wall = self.clock.monotonic(), self.clock.wall()
+        if wall - now - self._wall_offset > _CLOCK_STEP_SECONDS:
+            self._stepped_at = now
+        self._wall_offset = wall - now
+        return now, wall
 
     def apply(self, policy: Policy) -> None:
         """Take new settings; every pending task is looked at again."""
