@@ -303,11 +303,34 @@ def test_of_two_result_files_result_json_wins(root: Path, make_task: MakeTask) -
 
 
 def test_a_result_in_a_subdirectory_is_none(root: Path) -> None:
-    """Only a result directly in the task counts; what lies deeper is not opened."""
+    """Only a result directly in the task counts."""
     (root / NAME / "result").mkdir(parents=True)
     (root / NAME / "result" / "result.json").write_bytes(result_bytes())
-    (root / NAME / "result" / "short.wav").write_bytes(b"RIFF\x00\xff\x00\x00WAVE")
     assert Contents(None, None, {}, ()) == _read(root)
+
+
+def test_files_of_subdirectories_are_asked_as_all_others_are(root: Path, make_task: MakeTask) -> None:
+    """Deep in a task a short wav is told, and so is a file that a process holds open for writing."""
+    task = make_task()
+    (task / "a" / "b").mkdir(parents=True)
+    (task / "a" / "short.wav").write_bytes(b"RIFF\x00\xff\x00\x00WAVE")
+    with (task / "a" / "b" / "log").open("ab"):
+        contents = _read(root)
+    assert ({"a/short.wav": 65276}, ("a/b/log",)) == (contents.short, contents.open_files)
+
+
+def test_no_symlink_is_followed_on_the_way_to_a_file(root: Path, make_task: MakeTask, tmp_path: Path) -> None:
+    """A subdirectory that became a symlink since the survey is a change, and nothing is read through it."""
+    task = make_task()
+    (task / "a").mkdir()
+    (task / "a" / "short.wav").write_bytes(b"RIFF\x00\xff\x00\x00WAVE")
+    inbox = _inbox(root)
+    survey = inbox.survey(NAME)
+    (task / "a").rename(tmp_path / "a")
+    (task / "a").symlink_to(tmp_path / "a")
+    with pytest.raises(FileNotFoundError, match="changed while it was looked at"):
+        inbox.read(survey)
+    assert _open_below(root) == []
 
 
 @pytest.mark.parametrize(("plant", "kind"), NOT_FILES)

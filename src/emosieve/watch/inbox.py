@@ -252,16 +252,23 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
 def _open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
     """Open one file of a task; only the result must be readable, for the others reading is a courtesy.
 
-    Files of subdirectories are never opened: O_NOFOLLOW guards the last component alone.
+    Step by step through its subdirectories: O_NOFOLLOW guards the last component of a path alone.
     """
-    if "/" in file.name:
-        return None
+    folders: list[int] = []
     try:
-        return os.open(file.name, _READ, dir_fd=directory)
+        *parents, name = file.name.split("/")
+        for parent in parents:
+            folders.append(os.open(parent, _READ_DIRECTORY, dir_fd=folders[-1] if folders else directory))
+        return os.open(name, _READ, dir_fd=folders[-1] if folders else directory)
     except PermissionError:
         if must:
             raise
         return None
+    except NotADirectoryError:
+        raise FileNotFoundError(errno.ESTALE, "changed while it was looked at", file.name) from None
+    finally:
+        for folder in folders:
+            os.close(folder)
 
 
 def _read_result(descriptor: int, file: FileStat) -> tuple[Result | BadResult, str | None]:
