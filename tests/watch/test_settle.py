@@ -391,6 +391,23 @@ def test_a_file_open_for_writing_is_waited_for(root: Path, make_task: MakeTask) 
         time.pass_(2.1)
         assert _reason(_look(settling)) == "still_open"
     time.pass_(2.1)
+    assert _look(settling) == Waiting(NAME, "quiet", "closed a moment ago", 2.0)
+    time.pass_(2.1)
+    assert _rules(_look(settling)) == []
+
+
+def test_a_file_closed_by_its_last_write_is_waited_for_once(root: Path, make_task: MakeTask) -> None:
+    """Where the close came with a change, the quiet time after that change is all there is to wait for."""
+    task = make_task(files={"process.log": b""})
+    time = _time_of(task, 30)
+    settling = _settling(root, time)
+    with (task / "process.log").open("ab") as file:
+        assert _reason(_look(settling)) == "still_open"
+        file.write(b"last")
+    time.wall = _time_of(task, 0.5).wall
+    time.monotonic += 2.1
+    assert _reason(_look(settling)) == "quiet"
+    time.pass_(1.5)
     assert _rules(_look(settling)) == []
 
 
@@ -880,7 +897,8 @@ def test_a_task_is_never_settled_while_the_webui_writes_it(root: Path) -> None:
         seen.append(_reason(_look(settling)))
 
     write_task(str(task), Recognition({"happy": 0.9, "sad": 0.1}, 0.1, in_pieces=True), look, look)
-    assert seen == ["no_result", "no_result", "malformed"]
+    look()
+    assert seen == ["no_result", "no_result", "malformed", "quiet"]
     time.pass_(10)
     assert _rules(_look(settling)) == []
 

@@ -56,7 +56,8 @@ Outcome = Settled | Malformed | NoResult | Waiting | Gone
 class _Pending:
     """What is remembered of one pending task between two looks; instants are monotonic.
 
-    ``changed_at`` is when the task last changed, as of the look that first saw this signature.
+    ``changed_at`` is when the task last changed, as of the look that first saw this signature, and
+    ``was_open`` whether the last look found a file open for writing.
     """
 
     signature: int
@@ -64,6 +65,7 @@ class _Pending:
     waiting: Waiting
     due: float
     changed_at: float
+    was_open: bool = False
     failures: int = 0
     told: bool = False
 
@@ -203,20 +205,25 @@ class Settling:
         age = self._age(survey, pending, now, wall)
         if age < self.policy.quiet_seconds:
             seconds = self.policy.quiet_seconds - age
-            waiting = Waiting(name, "quiet", "changed a moment ago", seconds, age)
-            return self._wait(name, survey, waiting, now)
+            return self._wait(name, survey, Waiting(name, "quiet", "changed a moment ago", seconds, age), now)
         if pending and self._still_malformed(survey, pending, age):
             waiting = replace(pending.waiting, seconds=self._pause(age), age=age)
             return self._wait(name, survey, waiting, now)
-        outcome = assess(survey, self.inbox.read(survey), age, self.policy)
+        contents = self.inbox.read(survey)
+        is_open = bool(contents.open_files)
+        outcome = assess(survey, contents, age, self.policy)
         match outcome:
             case Lack(reason, message):
                 waiting = Waiting(name, reason, message, self._pause(age), age)
             case NoResult():
                 waiting = Waiting(name, "overdue", "no result came", self._pause(age), age)
+            case _ if pending and pending.was_open and not is_open:
+                # A writer closed its file since the last look, perhaps just now, and perhaps without a
+                # change that a stat could see: it may be about to open the next one.
+                waiting = Waiting(name, "quiet", "closed a moment ago", self.policy.quiet_seconds, age)
             case _:
                 return outcome
-        self._wait(name, survey, waiting, now)
+        self._wait(name, survey, waiting, now, is_open=is_open)
         return outcome if isinstance(outcome, NoResult) else waiting
 
     def _still_without_result(self, name: str, pending: _Pending, now: float) -> bool:
@@ -262,7 +269,9 @@ class Settling:
         slow = age * self.policy.quiet_seconds / YOUNG_SECONDS
         return min(self.policy.rescan_seconds, max(self.policy.quiet_seconds, slow))
 
-    def _wait(self, name: str, survey: Survey | None, waiting: Waiting, now: float) -> Waiting:
+    def _wait(
+        self, name: str, survey: Survey | None, waiting: Waiting, now: float, *, is_open: bool = False
+    ) -> Waiting:
         """Remember a task until its next look, with what a look at all of its files saw."""
         pending = self._pending.get(name)
         due = now + waiting.seconds
@@ -275,6 +284,7 @@ class Settling:
                 pending.changed_at = now - waiting.age
                 self.changes += 1
             pending.directory_changed_ns = survey.directory_changed_ns
+            pending.was_open = is_open
         self.changes += waiting != replace(pending.waiting, seconds=waiting.seconds)
         pending.waiting, pending.due = waiting, due
         self._known.add(name)
