@@ -108,6 +108,16 @@ def test_a_superseded_decision_counts_once() -> None:
     assert (1, 0, 0.9) == (tally.normal, tally.low_quality, tally.before.mean_confidence)
 
 
+def test_a_decision_that_a_quarantine_superseded_does_not_count() -> None:
+    """A decided task whose result was broken before its move is quarantined, and nothing else."""
+    tally = Tally()
+    first = decided("normal", 0.5)
+    tally.count(first)
+    tally.count({"event": "quarantined", "supersedes": first})
+
+    assert Tally(quarantined=1) == tally
+
+
 def test_a_day_is_not_changed_by_taking_back_an_older_decision() -> None:
     """What a day never held is not subtracted from it."""
     tally = Tally()

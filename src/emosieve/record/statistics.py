@@ -91,13 +91,11 @@ class Tally:
                 back then leaves the numbers alone, for they never held it.
         """
         match event["event"]:
-            case "decided":
+            case "decided" | "quarantined" as kind:
                 superseded = event.get("supersedes")
                 if superseded and _is_of(superseded.get("time"), day):
                     self._add(superseded, -1)
-                self._add(event, 1)
-            case "quarantined":
-                self.quarantined += 1
+                self._add({"verdict": kind} if kind == "quarantined" else event, 1)
             case "restored" | "reclassified" if _is_of(event.get("decided"), day):
                 self._add({**event, "verdict": event.get("was")}, -1)
                 self._add(event, 1)

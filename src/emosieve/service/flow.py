@@ -208,12 +208,12 @@ class Flow:
         self.settling.forget(done.source)
         event = done.event
         match event["event"]:
+            # What is superseded was never counted here: it was not filed.
             case "decided":
-                # What is superseded was never counted here: it was not filed.
                 self.counts.tally.count({**event, "supersedes": None})
                 _log_decision(event, done.destination)
             case "quarantined":
-                self.counts.tally.count(event)
+                self.counts.tally.count({**event, "supersedes": None})
                 log.warning("task.quarantined", task=event["task"], reason=event.get("reason"))
             case "joined":
                 self.counts.joined += 1
