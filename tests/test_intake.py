@@ -469,6 +469,52 @@ class TestJoin:
         assert ("joined", TASK) == (done.event["event"], done.event["task"])  # type: ignore[union-attr]
         assert not (root / TASK).exists()
 
+    def test_a_file_that_comes_during_a_join_joins_after_it(
+        self,
+        root: Path,
+        make_task: MakeTask,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A join that found one more file than it was logged for is logged anew with that file, and ends."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task())])
+        proposal = adopt(self.late(root, {"a.npy": b"1"}), intake.folders)
+        assert proposal is not None
+        monkeypatch.setattr(os, "rmdir", _raises(OSError(errno.ENOTEMPTY, "not empty")))
+        intake.commit([proposal])
+        monkeypatch.undo()
+        (root / TASK / "b.npy").write_bytes(b"2")
+        again = adopt(NoResult(survey_directory(str(root / TASK), TASK)), intake.folders)
+        assert again is not None
+        intake.commit([again])
+
+        assert ["a.npy", "b.npy", "result.json"] == names_in(root / "normal" / TASK)
+        assert [["a.npy"], ["b.npy"]] == [event["files"] for event in read_log(root) if "files" in event]
+        assert not (root / TASK).exists()
+
+    def test_a_join_follows_the_task_that_a_person_moved_meanwhile(
+        self,
+        root: Path,
+        make_task: MakeTask,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Late files whose task went to the other side before they came to it are logged anew and go there."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task())])
+        late = self.late(root, {"a.npy": b"1"})
+        proposal = adopt(late, intake.folders)
+        assert proposal is not None
+        monkeypatch.setattr(Mover, "join", _raises(OSError(errno.EACCES, "denied")))
+        intake.commit([proposal])
+        monkeypatch.undo()
+        (root / "normal" / TASK).rename(root / "low_quality" / TASK)
+        again = adopt(late, intake.folders)
+        assert again is not None
+        intake.commit([again])
+
+        assert ["a.npy", "result.json"] == names_in(root / "low_quality" / TASK)
+        assert not (root / TASK).exists()
+
     def test_a_result_that_comes_during_a_join_takes_nothing_back(
         self,
         root: Path,

@@ -239,7 +239,7 @@ class Intake:
         for proposal in proposals:
             debt = owed.get(proposal.source)
             event = None
-            if debt is None or debt.result_digest != proposal.body.get("result_digest"):
+            if debt is None or not _covers(debt, proposal):
                 event = self._new_event(proposal, debt, mover, taken)
                 debt = debt_of(event)
                 events.append(event)
@@ -341,6 +341,16 @@ class Intake:
                 save_checkpoint(self.root, after)
             except OSError as error:
                 log.warning("checkpoint.unwritable", path=self.root, cause=escape(str(error)))
+
+
+def _covers(debt: Owed, proposal: Proposal) -> bool:
+    """Whether the move that is owed is the one proposed: of the same result, and of all late files to the same task."""
+    body = proposal.body
+    return (
+        debt.result_digest == body.get("result_digest")
+        and set(debt.files).issuperset(body.get("files", ()))
+        and body.get("destination") in (None, debt.destination)
+    )
 
 
 @dataclass(frozen=True, slots=True)
