@@ -8,9 +8,10 @@ the log without one, and made without judging or logging twice.
 
 import errno
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -63,9 +64,10 @@ class Intake:
     Args:
         root: an absolute path without symlinks.
         settings: of this root; report and log follow ``apply``, folders do not.
+        wall: seconds since the epoch, for the times of events.
     """
 
-    def __init__(self, root: str, settings: Settings) -> None:
+    def __init__(self, root: str, settings: Settings, wall: Callable[[], float] = time.time) -> None:
         filing = settings.filing
         by_verdict = {
             "normal": filing.normal,
@@ -73,6 +75,7 @@ class Intake:
             "quarantined": filing.quarantine,
         }
         self.root = root
+        self._wall = wall
         self.folders = Folders(root, by_verdict)
         self.log = DecisionLog(root)
         self.report = Report(root)
@@ -196,7 +199,8 @@ class Intake:
 
     def now(self) -> str:
         """The present time as the log writes it: ISO 8601 with offset and microseconds."""
-        return datetime.now(self._zone).astimezone(self._zone).isoformat(timespec="microseconds")
+        moment = datetime.fromtimestamp(self._wall(), UTC)
+        return moment.astimezone(self._zone).isoformat(timespec="microseconds")
 
     def _event(self, body: Mapping[str, Any]) -> Event:
         return {"schema": SCHEMA, "event": body["event"], "time": self.now(), **body}

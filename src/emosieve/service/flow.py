@@ -60,7 +60,7 @@ class Flow:
         self.root = root
         self.dry_run = dry_run
         self.clock = clock or Clock()
-        self.intake = Intake(root, settings)
+        self.intake = Intake(root, settings, self.clock.wall)
         self.intake.log.patience = _LOCK_PATIENCE_SECONDS
         self.rules = settings.rule_set
         self.counts = Counts()
