@@ -148,6 +148,18 @@ class TestRotation:
 
         assert "20240104T143000.000010Z" == stamp
 
+    @pytest.mark.parametrize(
+        "time",
+        ["0001-01-01T00:00:00+14:00", "0900-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999-12:00"],
+    )
+    def test_a_line_of_any_year_is_rotated_and_found_again(self, root: Path, time: str) -> None:
+        """A time that no name of a file could hold neither stops the log nor hides a file of it."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        for number in range(3):
+            append(log, event(f"outputs_{number}", time=time))
+
+        assert [f"outputs_{number}" for number in range(3)] == [one["task"] for one in log.read()]
+
 
 class TestPositions:
     """A place in the log outlives rotation."""

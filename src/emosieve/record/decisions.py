@@ -42,6 +42,9 @@ LOG_LOCK: Final = f"{STATE_DIRECTORY}/log.lock"
 STAMP_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 """UTC with microseconds: such names sort by time."""
 
+_FIRST_STAMP: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_STAMP: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""What names of four-digit years can hold, whatever a line of the log says."""
 _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
 
 
@@ -334,7 +337,7 @@ def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
         event: the last event in the file.
         earlier: names of the files rotated before, oldest first.
     """
-    moment = event_time(event)
+    moment = min(max(_FIRST_STAMP, event_time(event)), _LAST_STAMP)
     if earlier:
         stamp = earlier[-1].split("-", 1)[1].rsplit(".", 1)[0]
         last = datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
