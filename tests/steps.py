@@ -176,3 +176,22 @@ def _about(arguments: tuple[Any, ...]) -> str | None:
         return os.fsdecode(first)
     path = os.readlink(f"/proc/self/fd/{first}")
     return path if path.startswith("/") and not path.startswith(("/dev", "/proc")) else None
+
+
+def killed_before_the_move_of(name: str, work: Callable[[], object]) -> None:
+    """Do some work in a forked process that is killed when it comes to rename this name."""
+
+    def until_then() -> int:
+        rename = os.rename
+
+        def dies(source: Any, *arguments: Any, **keywords: Any) -> None:
+            if source == name:
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(source, *arguments, **keywords)
+
+        setattr(os, "rename", dies)  # noqa: B010 - mypy would have it take all that rename takes
+        work()
+        return 0
+
+    ended = forked(until_then)
+    assert ended.signal == signal.SIGKILL, ended.output
