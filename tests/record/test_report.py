@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,29 @@ class TestProjection:
         assert text.index("[outputs_1]") < text.index("Summary (2024-01-04)") < text.index("[outputs_2]")
 
     def test_a_clock_that_went_back_makes_no_second_block(self, root: Path) -> None:
-        """An event dated before its day counts to the day at hand."""
+        """An event dated the day before counts to the day at hand."""
         projected = Projected(root)
         projected.take(event(1, day=4), event(2, day=3), event(3, day=5))
 
         text = (root / "quality_report.txt").read_text()
         assert 1 == text.count("Summary")
         assert "Total tasks: 2\n" in text
+
+    def test_a_clock_that_was_far_ahead_ends_no_later_day(self, root: Path) -> None:
+        """An event dated more than a day before begins a day, so that one wrong date is not the last of all."""
+        projected = Projected(root)
+        wrong = {**event(2), "time": "2500-01-01T00:00:00+00:00"}
+        projected.take(event(1, day=4), wrong, event(3, day=4), event(4, day=5))
+
+        days = re.findall(r"Summary \((.*)\)", (root / "quality_report.txt").read_text())
+        assert ["2024-01-04", "2500-01-01", "2024-01-04"] == days
+
+    def test_a_date_that_is_none_begins_no_day(self, root: Path) -> None:
+        """A line edited by hand counts to the day at hand."""
+        projected = Projected(root)
+        projected.take(event(1, day=4), {**event(2), "time": "2024-00-31T00:00:00+00:00"}, event(3, day=5))
+
+        assert "Total tasks: 2\n" in (root / "quality_report.txt").read_text()
 
     def test_a_day_without_decisions_has_no_block(self, root: Path) -> None:
         """A day on which something failed and nothing else is not summed up."""

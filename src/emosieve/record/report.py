@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Final
 
 import structlog
@@ -29,7 +30,7 @@ FOREIGN_NAME: Final = "quality_report-before-emosieve"
 _REBUILD: Final = f"{STATE_DIRECTORY}/rebuild"
 _ROTATED = re.compile(r"quality_report-\d{8}T\d{6}\.\d{6}Z\.txt")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 _BUFFER_BYTES = 1 << 20
 
 log = structlog.get_logger()
@@ -144,6 +145,21 @@ class Report:
                 os.unlink(f"{directory}/{name}")
 
 
+def _is_over(day: str, next_day: str) -> bool:
+    """Whether a day ends with an event of another one: of a later day, or of one before the day before it.
+
+    A clock that steps back over midnight, or a time zone further west, leads to the day before: its
+    events count for the later day, which is still young. But one wrong moment of the clock, years
+    ahead, must not be the last day of all.
+    """
+    if next_day > day:
+        return True
+    try:
+        return date.fromisoformat(day) - date.fromisoformat(next_day) > timedelta(days=1)
+    except ValueError:
+        return False  # a line edited by hand
+
+
 def _is_absent_or_ours(path: str) -> bool:
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -192,7 +208,7 @@ class _Writer:
         if not _DAY.fullmatch(day):
             return  # a foreign line; its "day" would sort after every date
         parts: list[str] = []
-        if self._day is not None and day > self._day:
+        if self._day is not None and _is_over(self._day, day):
             if self._tally != Tally():
                 parts.append(layout.day_block(self._day, self._tally, language))
             self._day, self._tally = day, Tally()
