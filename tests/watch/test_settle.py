@@ -252,21 +252,38 @@ def test_a_jump_while_other_tasks_are_looked_at_settles_nothing(root: Path, make
     assert _reason(next(looks)) == "quiet"
 
 
+def test_a_jump_between_a_change_and_the_look_that_sees_it_gives_no_credit(root: Path) -> None:
+    """A change that the wall clock makes 0.9 s older than it is waits for a quiet time after the jump."""
+    task = root / NAME
+    task.mkdir()
+    time = _time_of(task, 0.0)
+    settling = _settling(root, time)
+    assert _reason(_look(settling)) == "quiet"
+    (task / "result.json").write_bytes(result_bytes())
+    time.wall = _time_of(task, 0.9).wall
+    time.monotonic += 0.1
+    assert list(settling.look()) == []
+    time.pass_(1.91)
+    assert _reason(_look(settling)) == "quiet"
+    time.pass_(0.1)
+    assert isinstance(_look(settling), Settled)
+
+
 def test_small_jumps_do_not_add_up(root: Path, make_task: MakeTask) -> None:
     """However often the wall clock jumps by less than is noticed, a task waits for its quiet time."""
     time = _time_of(make_task(), 0.1)
     settling = _settling(root, time)
     assert _reason(_look(settling)) == "quiet"
     for _ in range(6):
-        time.wall += 0.9
+        time.wall += 0.09
         time.pass_(0.3)
         assert list(settling.look()) == []
     time.pass_(0.2)
     assert isinstance(_look(settling), Settled)
 
 
-@pytest.mark.parametrize(("step", "is_believed"), [(0.9, True), (-1.1, True), (1.1, False)])
-def test_only_a_jump_forward_of_more_than_a_second_is_a_step(
+@pytest.mark.parametrize(("step", "is_believed"), [(0.09, True), (-1.1, True), (0.11, False)])
+def test_only_a_jump_forward_of_more_than_a_tenth_of_a_second_is_a_step(
     root: Path, make_task: MakeTask, step: float, *, is_believed: bool
 ) -> None:
     """A clock that is slewed keeps its credit; after a jump a task never seen before is observed first."""
@@ -407,7 +424,7 @@ def test_a_file_closed_by_its_last_write_is_waited_for_once(root: Path, make_tas
     time.wall = _time_of(task, 0.5).wall
     time.monotonic += 2.1
     assert _reason(_look(settling)) == "quiet"
-    time.pass_(1.5)
+    time.pass_(1.51)
     assert _rules(_look(settling)) == []
 
 

@@ -16,7 +16,7 @@ from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled,
 
 YOUNG_SECONDS = 60.0
 """Up to this age a pending task is looked at once per quiet time, then ever more rarely."""
-_CLOCK_STEP_SECONDS = 1.0
+_CLOCK_STEP_SECONDS = 0.1
 _SECOND_NS = 1_000_000_000
 
 
@@ -297,6 +297,9 @@ class Settling:
         Only forward: a clock that stepped back makes tasks look younger than they are, never older.
         """
         now, wall = self.clock.monotonic(), self.clock.wall()
+        if wall - now - self._wall_offset > _CLOCK_STEP_SECONDS:
+            # Read again: to be kept from the processor between the two looks like a jump, too.
+            now, wall = self.clock.monotonic(), self.clock.wall()
         if wall - now - self._wall_offset > _CLOCK_STEP_SECONDS:
             self._stepped_at = now
         self._wall_offset = wall - now
