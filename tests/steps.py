@@ -5,6 +5,7 @@ fault lists the steps; then each of them is tried. No fault point stands in the
 program itself, so none can be forgotten there.
 """
 
+import builtins
 import errno
 import importlib
 import io
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, NoReturn
 
@@ -27,9 +28,18 @@ for _module in pkgutil.walk_packages(emosieve.__path__, "emosieve."):
 
 STEPS = (
     *("open", "write", "pwrite", "sendfile", "ftruncate", "rename", "replace", "link", "symlink"),
-    *("mkdir", "rmdir", "unlink", "fsync", "fdatasync", "chown", "chmod", "utime"),
+    *("mkdir", "rmdir", "unlink", "remove", "fsync", "fdatasync", "chown", "chmod", "utime"),
 )
 _WRITING = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
+_DIVISIBLE = ("write", "pwrite", "sendfile")
+_SIZED = ("open", "ftruncate", "sendfile")
+_SYNCS = ("fsync", "fdatasync")
+IN_VAIN = " (in vain)"
+"""Ends the line of a step that changed nothing that the next run sees, as making a directory that stands."""
+
+for _module in pkgutil.walk_packages(emosieve.__path__, "emosieve."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)  # once here, not in every fork
 
 Kind = Literal["dies", "dies in the middle", "fails", "meets"]
 
@@ -61,7 +71,7 @@ class Ended:
     Attributes:
         signal: which killed it; 0 for none.
         status: its exit status; -1 when it was killed.
-        steps: a line for each step that it came to: the call, and what it was about.
+        steps: a line for each step that it came to: the call, what it was about, and ``IN_VAIN``.
         output: what it said, on stdout and stderr.
     """
 
@@ -69,6 +79,15 @@ class Ended:
     status: int
     steps: tuple[str, ...]
     output: str
+
+    def deaths(self) -> Iterator[Fault]:
+        """Every way to die on the way that this run took: before each change, and in the middle of each write."""
+        for number, step in enumerate(self.steps):
+            if step.endswith(IN_VAIN):
+                continue  # to die before it is to die before the next one
+            yield Fault(number, "dies")
+            if step.split()[0] in _DIVISIBLE:
+                yield Fault(number, "dies in the middle")
 
 
 def command(
@@ -135,25 +154,44 @@ def _run(arguments: Sequence[str], beside: Callable[[], object] | None) -> int:
 def _make_faulty(told: int, fault: Fault | None) -> None:
     """Replace every call of ``STEPS`` by one that counts, tells, and meets the fault."""
     real = {name: getattr(os, name) for name in STEPS if hasattr(os, name)}
-    real_write = os.write
+    real_write, real_open = os.write, builtins.open
     count = 0
+
+    def tell(text: str) -> None:
+        real_write(told, text.encode(errors="backslashreplace"))
+
+    def meet(name: str, about: str, arguments: tuple[Any, ...], act: Callable[[], Any]) -> Any:
+        nonlocal count
+        tell(f"{name} {about}")
+        number, count = count, count + 1
+        size, changes = _size(about), False
+        try:
+            if fault is not None and (number == fault.step or (fault.lasts and number > fault.step)):
+                _befall(fault, name, arguments, real)
+            answer = act()
+            changes = name not in _SYNCS and (name not in _SIZED or size != _size(about))
+        finally:
+            tell("\n" if changes else f"{IN_VAIN}\n")
+        return answer
 
     def wrapped(name: str) -> Callable[..., Any]:
         def step(*arguments: Any, **keywords: Any) -> Any:
-            nonlocal count
             about = _about(arguments)
             if about is None or (name == "open" and not arguments[1] & _WRITING):
                 return real[name](*arguments, **keywords)
-            real_write(told, f"{name} {about}\n".encode(errors="backslashreplace"))
-            number, count = count, count + 1
-            if fault is not None and (number == fault.step or (fault.lasts and number > fault.step)):
-                _befall(fault, name, arguments, real)
-            return real[name](*arguments, **keywords)
+            return meet(name, about, arguments, lambda: real[name](*arguments, **keywords))
 
         return step
 
+    def opened(path: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
+        # By which shutil makes the copy of a file.
+        if isinstance(path, int) or not set(mode) & set("wax+"):
+            return real_open(path, mode, *arguments, **keywords)
+        return meet("open", os.fsdecode(path), (), lambda: real_open(path, mode, *arguments, **keywords))
+
     for name in real:
         setattr(os, name, wrapped(name))
+    builtins.open = opened  # type: ignore[assignment]
 
 
 def _befall(fault: Fault, name: str, arguments: tuple[Any, ...], real: dict[str, Any]) -> None:
@@ -163,10 +201,21 @@ def _befall(fault: Fault, name: str, arguments: tuple[Any, ...], real: dict[str,
     if fault.kind == "fails":
         # A close, and so a descriptor's end, never fails here: what is undone after an error may fail again.
         raise OSError(fault.error, os.strerror(fault.error))
-    if fault.kind == "dies in the middle" and name in {"write", "pwrite"}:
-        descriptor, data, *rest = arguments
-        real[name](descriptor, bytes(data)[: len(data) // 2], *rest)
+    if fault.kind == "dies in the middle":
+        if name == "sendfile":
+            target, source, offset, _ = arguments
+            real[name](target, source, offset, (os.fstat(source).st_size - offset) // 2)
+        elif name in _DIVISIBLE:
+            descriptor, content, *rest = arguments
+            real[name](descriptor, bytes(content)[: len(content) // 2], *rest)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None
 
 
 def _about(arguments: tuple[Any, ...]) -> str | None:

@@ -100,10 +100,11 @@ class Intake:
 
         Raises:
             SetupError: a folder will not do.
-            OSError: the log cannot be read.
+            OSError: the log cannot be read, or a torn line not be cut off.
         """
         with self.log.locked():
             self.folders.clean()
+            self.log.mend()
         self.commit([], should_stop)
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0

@@ -108,6 +108,23 @@ class DecisionLog:
         finally:
             os.close(descriptor)
 
+    def mend(self) -> None:
+        """Cut off the torn line of a run that died in it; call it only while ``locked``.
+
+        Raises:
+            OSError: the log cannot be read or written.
+        """
+        if (file := self.open_file(LOG_NAME)) is None:
+            return
+        with file:
+            is_torn = whole_size(file.fileno()) < os.fstat(file.fileno()).st_size
+        if is_torn:
+            descriptor = open_plain(f"{self.root}/{LOG_NAME}", os.O_RDWR)
+            try:
+                cut_torn_tail(descriptor)
+            finally:
+                os.close(descriptor)
+
     def append(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events, all or none; call it only while ``locked``.
 
