@@ -105,6 +105,7 @@ class Intake:
         with self.log.locked():
             self.folders.clean()
             self.log.mend()
+            self.report.clean()
         self.commit([], should_stop)
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0

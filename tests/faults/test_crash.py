@@ -11,7 +11,7 @@ from aftermath import FOLDERS
 from conftest import LONG_AGO, result_bytes
 from emosieve.commands.simulated_webui import write_wav
 from emosieve.service import flow
-from scenes import Scene, Stage, assert_no_death_matters, stage_across, stage_in, told
+from scenes import ROTATION, Scene, Stage, assert_no_death_matters, stage_across, stage_in, told
 from steps import Fault
 
 FULL = bool(os.environ.get("FULL"))
@@ -153,6 +153,23 @@ def in_the_long_form(*parameters: object) -> tuple[object, ...]:
 def test_killed_at_each_step_nothing_is_lost_doubled_or_left_over(stage: Stage, scene: Scene) -> None:
     """Wherever a command dies, doing it again leaves every task in one place, decided and reported once."""
     assert_no_death_matters(stage, scene)
+
+
+def test_killed_at_each_step_of_several_batches_and_rotations(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so, too, where every task is a batch of its own, and log and report are rotated in between."""
+    monkeypatch.setattr(flow, "BATCH", 1)
+    assert_no_death_matters(stage_in(root, **ROTATION), Scene(full_files, ["sweep"], ALL))
+    assert [3, 2] == [len(list(root.glob(f"{name}*"))) for name in ("decisions", "quality_report")]
+
+
+@pytest.mark.parametrize("retries", [False, True])
+def test_killed_at_each_step_of_a_rebuild_the_report_is_whole(root: Path, retries: bool) -> None:  # noqa: FBT001
+    """A rebuild to another size that dies anywhere leaves no mixture: the next sweep, or rebuild, mends it."""
+    other = {"report__rotate_bytes": 5000}
+    scene = Scene(full_files, ["report", "rebuild"], ALL, retries=retries, settings=other)
+    assert_no_death_matters(stage_in(root, **ROTATION), scene)
 
 
 def pairs_of_deaths(stage: Stage, scene: Scene) -> Iterator[tuple[Fault, Fault]]:

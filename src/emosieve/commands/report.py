@@ -36,14 +36,15 @@ def rebuild(
     Example: emosieve report rebuild outputs --set language=en
     """
     from emosieve.intake import Intake  # noqa: PLC0415 - needed here alone
-    from emosieve.record.decisions import LOG_NAME, START, DecisionLog  # noqa: PLC0415 - the same
+    from emosieve.record.decisions import DecisionLog  # noqa: PLC0415 - the same
     from emosieve.record.report import REPORT_NAME  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
     real = standing_root(loaded)
     configure_logs(loaded.settings.log)
-    if DecisionLog(real).end() == START and not os.path.lexists(f"{real}/{LOG_NAME}"):
+    # A run that died between two files of the log left rotated ones alone.
+    if not any(os.path.lexists(f"{real}/{name}") for name in DecisionLog(real).files()):
         raise SetupError(_NO_DECISIONS(root=real))
     Intake(real, loaded.settings).rebuild_report()
     report = f"{real}/{REPORT_NAME}"

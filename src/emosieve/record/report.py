@@ -60,6 +60,10 @@ class Report:
         shape = f"{_LAYOUT_VERSION} {self.language} {self.rotate_bytes}"
         return hashlib.sha256(shape.encode()).hexdigest()[:16]
 
+    def clean(self) -> None:
+        """Remove what a rebuild that died left aside; call it only while the log is locked."""
+        shutil.rmtree(f"{self.root}/{_REBUILD}", ignore_errors=True)
+
     def project(self, decisions: DecisionLog, reported: Reported) -> Reported:
         """Bring the report up to the end of the log; call it only while the log is locked.
 
@@ -92,7 +96,7 @@ class Report:
         """
         self._set_foreign_aside()
         aside = f"{self.root}/{_REBUILD}"
-        shutil.rmtree(aside, ignore_errors=True)
+        self.clean()
         os.makedirs(aside)
         end = decisions.end()
         try:
@@ -100,13 +104,14 @@ class Report:
             writer.take(decisions.read())
             reported = replace(writer.close(), position=end)
         except OSError:
-            shutil.rmtree(aside, ignore_errors=True)
+            self.clean()
             raise
-        made = sorted(os.listdir(aside))
+        made = os.listdir(aside)
+        # The present file first: by its new inode the next run knows that a rebuild died among the others.
+        for name in sorted(made, key=lambda name: name != REPORT_NAME):
+            os.rename(f"{aside}/{name}", f"{self.root}/{name}")
         for name in set(self.rotated(self.root)) - set(made):
             os.unlink(f"{self.root}/{name}")
-        for name in made:
-            os.rename(f"{aside}/{name}", f"{self.root}/{name}")
         os.rmdir(aside)
         return reported
 
