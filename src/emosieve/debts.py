@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from emosieve.filing import Folders, Mover
 from emosieve.record.checkpoint import Owed
+from emosieve.watch.inbox import Inbox
 
 BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 """Events whose moves are made as soon as they are found: their source may not stand in the inbox."""
@@ -42,7 +43,7 @@ def owed_after(
     owed = dict(owed)
     for event in events:
         _replay(event, owed, folders)
-    return {source: debt for source, debt in owed.items() if _is_still_owed(debt, mover)}
+    return {source: debt for source, debt in owed.items() if _is_still_owed(debt, folders, mover)}
 
 
 def _replay(event: Mapping[str, Any], owed: dict[str, Owed], folders: Folders) -> None:
@@ -75,12 +76,34 @@ def _is_ours(debt: Owed, folders: Folders) -> bool:
     return all("/" not in name and name not in {"", ".", ".."} for name in names)
 
 
-def _is_still_owed(debt: Owed, mover: Mover) -> bool:
+def _is_still_owed(debt: Owed, folders: Folders, mover: Mover) -> bool:
     """Whether the move is still to be made: its source stands, and is not a new task of the same name."""
     try:
         if mover.stat(debt.source) is None:
             return False
         there = mover.stat(debt.destination)
+        if there is None or debt.event == "joined":
+            return True
+        if (there.st_dev, there.st_ino) == debt.directory:
+            return False
+        return not _is_copied(debt, folders)
     except OSError:
         return True
-    return there is None or debt.event == "joined" or (there.st_dev, there.st_ino) != debt.directory
+
+
+def _is_copied(debt: Owed, folders: Folders) -> bool:
+    """Whether the move was made across file systems, and another result stands where the source stood.
+
+    Where the same result still stands there, only its removal is owed.
+    """
+    if debt.result_digest is None:
+        return False
+    source, destination = (_digest(folders.path(place)) for place in (debt.source, debt.destination))
+    return source != debt.result_digest == destination
+
+
+def _digest(path: str) -> str | None:
+    """The digest of a task's result; ``None`` where it has none."""
+    parent, name = os.path.split(path)
+    inbox = Inbox(parent, "*", frozenset(), ask_lease=False)
+    return inbox.read(inbox.survey(name)).digest

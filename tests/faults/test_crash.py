@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aftermath import FOLDERS
-from conftest import LONG_AGO, result_bytes
+from aftermath import FOLDERS, assert_all_is_accounted_for
+from conftest import LONG_AGO, names_in, result_bytes
 from emosieve.commands.simulated_webui import write_wav
 from emosieve.service import flow
 from scenes import ROTATION, Scene, Stage, assert_no_death_matters, stage_across, stage_in, told
@@ -199,3 +199,22 @@ def test_killed_again_while_it_recovers_nothing_is_lost_doubled_or_left_over(
         before = scene.begin(stage)
         with told(scene.die(stage, first), stage.die(["sweep"], second)):
             scene.end(stage, before)
+
+
+@pytest.mark.parametrize("stage", [IN_ROOT, FILE_SYSTEMS, *in_the_long_form(MOUNTS)], indirect=True)
+def test_a_new_result_after_the_death_is_a_task_of_its_own(stage: Stage) -> None:
+    """What is written under the name of a task whose move died is judged itself, and what was filed stays."""
+    for fault in COPY.deaths(stage):
+        COPY.begin(stage)
+        died = COPY.die(stage, fault)
+        if not (stage.root / "decisions.jsonl").exists():
+            continue
+        filed = FIRST in names_in(stage.folders["normal"])
+        (stage.root / FIRST).mkdir(exist_ok=True)
+        (stage.root / FIRST / "result.json").write_bytes(result_bytes(POOR))
+        stage.sweep()
+        with told(died):
+            assert ([FIRST] if filed else []) == names_in(stage.folders["normal"])
+            assert [FIRST] == names_in(stage.folders["low_quality"])
+            tasks = [FIRST, FIRST] if filed else [FIRST]
+            assert_all_is_accounted_for(stage.root, tasks, stage.settings, list(stage.folders.values()))
