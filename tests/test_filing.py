@@ -522,26 +522,54 @@ def _shorter(copy: Path) -> None:
     os.truncate(copy / "embedding.npy", 10)
 
 
-def _one_less(copy: Path) -> None:
+def _other_link(copy: Path) -> None:
+    (copy / "link").unlink()
+    (copy / "link").symlink_to("/another")
+
+
+def _a_link(copy: Path) -> None:
+    shutil.copy(copy / "embedding.npy", copy.parent / "embedding.npy")
     (copy / "embedding.npy").unlink()
+    (copy / "embedding.npy").symlink_to(copy.parent / "embedding.npy")
+
+
+def _no_result(copy: Path) -> None:
+    (copy / "result.json").unlink()
 
 
 def _one_more(copy: Path) -> None:
     (copy / "review.txt").write_bytes(b"")
 
 
-@pytest.mark.parametrize("differ", [_other_bytes, _shorter, _one_less, _one_more])
+@pytest.mark.parametrize("differ", [_other_bytes, _shorter, _no_result, _one_more, _other_link, _a_link])
 def test_another_task_at_the_destination_is_no_finished_copy(
     apart: Folders, elsewhere: Path, make_task: MakeTask, differ: Callable[[Path], None]
 ) -> None:
-    """Other bytes of the same size, a shorter, missing or further file: both tasks stay."""
+    """Other bytes of the same size, a shorter or further file, another link, no result: both tasks stay."""
     task = make_task(files=FILES)
+    (task / "link").symlink_to("/nowhere")
     copy = elsewhere / "normal" / NAME
-    shutil.copytree(task, copy)
+    shutil.copytree(task, copy, symlinks=True)
     differ(copy)
     with Mover(apart) as mover, pytest.raises(FileExistsError):
         mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
     assert task.is_dir()
+
+
+def test_a_copy_that_lacks_a_late_file_is_made_anew(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """A destination all of whose files stand in the source as well gives way to the whole task."""
+    task = make_task(files=FILES)
+    content = _content(task)
+    copy = elsewhere / "normal" / NAME
+    shutil.copytree(task, copy)
+    (copy / "embedding.npy").unlink()
+    with Mover(apart) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert content == _content(copy)
+    assert not task.exists()
+    assert _leftovers(root, elsewhere) == []
 
 
 def _socket(path: Path) -> None:

@@ -55,12 +55,32 @@ def copy_file(path: str, copy: str) -> None:
 
 def is_finished_copy(survey: Survey, path: str, copy: str) -> bool:
     """Whether a run that died had copied a task whole, so that only the source must go."""
+    copied = _copied(survey, path, copy)
+    return copied is not None and _outline(copied) == _outline(survey)
+
+
+def is_outdated_copy(survey: Survey, path: str, copy: str) -> bool:
+    """Whether a run that died had copied a task whole, and more files came to the source since.
+
+    All that stands in the copy stands in the source, so nothing is lost with it.
+    """
+    copied = _copied(survey, path, copy)
+    return copied is not None and copied.result_file is not None and _outline(copied) != _outline(survey)
+
+
+def _copied(survey: Survey, path: str, copy: str) -> Survey | None:
+    """What stands in a copy, if it may be one: no rename leads there, and all of it stands in the source, too."""
     if not stat.S_ISDIR(os.lstat(copy).st_mode) or not _are_apart(path, copy):
-        return False
-    outline = _outline(survey)
+        return None
+    copied = survey_directory(copy, "")
+    outline = _outline(copied)
+    if not set(outline) <= set(_outline(survey)):
+        return None  # nor is a file compared with what is none, such as a symlink out of the task
     plain = [name for name, kind, _ in outline if kind == stat.S_IFREG]
-    same = outline == _outline(survey_directory(copy, ""))
-    return same and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+    links = [name for name, kind, _ in outline if kind == stat.S_IFLNK]
+    same = filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
+    same_links = all(os.readlink(f"{path}/{name}") == os.readlink(f"{copy}/{name}") for name in links)
+    return copied if same and same_links else None
 
 
 def is_finished_file(path: str, copy: str) -> bool:

@@ -16,7 +16,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from emosieve.copying import copy_file, copy_task, is_finished_copy, is_finished_file, refuse_changed
+from emosieve.copying import (
+    copy_file,
+    copy_task,
+    is_finished_copy,
+    is_finished_file,
+    is_outdated_copy,
+    refuse_changed,
+)
 from emosieve.errors import SetupError
 from emosieve.record.decisions import sync_path
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
@@ -215,11 +222,15 @@ class Mover:
         there = self.stat(destination)
         if there is None and self._is_renamed(source, destination):
             return
-        survey = survey_directory(self._folders.path(source), "")
+        path, copy = self._folders.path(source), self._folders.path(destination)
+        survey = survey_directory(path, "")
+        if there is not None and is_outdated_copy(survey, path, copy):
+            self._remove(destination, survey_directory(copy, ""))
+            there = None
         if there is None:
             self._copy(source, destination, survey)
-        elif not is_finished_copy(survey, self._folders.path(source), self._folders.path(destination)):
-            raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
+        elif not is_finished_copy(survey, path, copy):
+            raise FileExistsError(errno.EEXIST, "is taken", copy)
         self._remove(source, survey)
 
     def join(self, source: str, destination: str, files: tuple[str, ...]) -> None:

@@ -218,3 +218,17 @@ def test_a_new_result_after_the_death_is_a_task_of_its_own(stage: Stage) -> None
             assert [FIRST] == names_in(stage.folders["low_quality"])
             tasks = [FIRST, FIRST] if filed else [FIRST]
             assert_all_is_accounted_for(stage.root, tasks, stage.settings, list(stage.folders.values()))
+
+
+@pytest.mark.parametrize("stage", [FILE_SYSTEMS, *in_the_long_form(IN_ROOT, MOUNTS)], indirect=True)
+def test_a_late_file_after_the_death_comes_to_its_task(stage: Stage) -> None:
+    """What is written beside the result of a task whose move died ends in the same place, by one decision."""
+    for fault in COPY.deaths(stage):
+        before = COPY.begin(stage)
+        died = COPY.die(stage, fault)
+        if not (stage.root / "decisions.jsonl").exists():
+            continue
+        (stage.root / FIRST).mkdir(exist_ok=True)
+        (stage.root / FIRST / "embedding.npy").write_bytes(b"late")
+        with told(died):
+            COPY.end(stage, {**before, f"{FIRST}/embedding.npy": b"late"})
