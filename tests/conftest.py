@@ -157,7 +157,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests did not run, where none may be left out."""
+    """Tell the figures that tests recorded; say which tests did not run, where none may be left out."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        if report.user_properties:
+            figures = ", ".join(f"{name} {figure}" for name, figure in report.user_properties)
+            terminalreporter.write_line(f"{report.nodeid}: {figures}")
     if os.environ.get("NO_SKIPS") and terminalreporter.stats.get("skipped"):
         terminalreporter.write_line("skipped tests count as failed here (NO_SKIPS)", red=True)
 

@@ -8,16 +8,13 @@ import hashlib
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emosieve.commands.simulated_webui import Recognition, random_recognition, write_task
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _START = datetime(2024, 1, 4, tzinfo=UTC)
 
@@ -49,12 +46,14 @@ class SimulatedWebUI:
     reuse: float = 0.05
     written: list[Written] = field(default_factory=list)
 
-    def run(self, rate: float, count: int) -> None:
-        """Begin ``count`` tasks, ``rate`` a second, and return when the last is written."""
+    def run(self, rate: float, count: int, until: Callable[[], bool] = lambda: False) -> None:
+        """Begin ``count`` tasks, ``rate`` a second, or fewer when it is told to end; returns when all are written."""
         chance = random.Random(self.seed)
         began = time.monotonic()
         with ThreadPoolExecutor(max_workers=256) as pool:
             for number in range(count):
+                if until():
+                    break
                 self._sleep(began + number / rate - time.monotonic())
                 written = Written(f"outputs_{_START + timedelta(seconds=number):%Y%m%d_%H%M%S}")
                 self.written.append(written)
