@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosieve.errors import BadResult
+from emosieve.judge.document import LENIENT_SIZE_LIMIT, SIZE_LIMIT
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.result import FRAME_KEYS, SIZE_LIMIT, Result, read_result
+from emosieve.judge.result import FRAME_KEYS, Result, read_result
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
 
@@ -599,14 +600,14 @@ def test_another_encoding_is_said_to_be_one(data: bytes) -> None:
     assert reason(data) == "is not UTF-8 text (GBK, perhaps?)"
 
 
-def test_a_file_over_64_mib_is_refused() -> None:
-    """One byte more than 64 MiB is refused by its size alone."""
+def test_a_file_over_16_mib_is_refused() -> None:
+    """One byte more than 16 MiB is refused by its size alone."""
     length = SIZE_LIMIT + 1
-    assert f"is {length} bytes long; more than {64 * 1024 * 1024} is not a result" == reason(b" " * length)
+    assert f"is {length} bytes long; more than {16 * 1024 * 1024} is not a result" == reason(b" " * length)
 
 
 def test_a_large_file_is_read() -> None:
-    """A file of exactly 64 MiB is still a result."""
+    """A file of exactly 16 MiB is still a result."""
     data = b'{"emotion": "sad"}'
     assert read_result(data + b" " * (SIZE_LIMIT - len(data))).emotion == "sad"
 
@@ -810,7 +811,43 @@ def test_a_number_with_an_underscore_is_no_number() -> None:
 
 def test_too_many_values_are_refused_before_parsing() -> None:
     """A file within the size limit that would fill gigabytes of memory is refused by its commas and brackets."""
-    assert reason(b"[" + b"[]," * 1_600_000 + b"[]]") == "has more than 3000000 values"
+    expected = "has too many values: 0 objects, 1600002 lists and 1600000 commas"
+    assert expected == reason(b"[" + b"[]," * 1_600_000 + b"[]]")
+
+
+def test_more_frames_than_a_second_can_average_are_refused() -> None:
+    """50,000 frames are read, and one more is refused."""
+    frames = [{"sad": 0.9}] * 50_000
+    assert read(frames).scores == {"sad": 0.9}
+    assert "has 50001 frames; more than 50000 is not a result" == reason([*frames, {}])
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_frames_that_each_have_other_labels_are_refused(inside: bool) -> None:  # noqa: FBT001 - a parameter
+    """Labels without end are refused, within the scores of frames as beside them."""
+    labels = [{f"unuse_{number}": 0.5} for number in range(1025)]
+    frames = [{"scores": each} if inside else each for each in labels]
+    assert reason(frames) == "has more than 1024 different labels"
+
+
+def test_frames_of_too_many_classes_are_refused() -> None:
+    """A class of its own for each frame is refused as soon as there are too many in all."""
+    frames = [{"scores": {f"mood {number}": 0.5}} for number in range(257)]
+    assert reason(frames) == "has more than 256 classes"
+
+
+def test_a_large_file_with_lone_surrogates_is_refused() -> None:
+    """The parser that takes lone surrogates gets nothing that it would need hundreds of megabytes for."""
+    data = b'{"emotion": "sad", "extra": "\\ud800"}'
+    room = LENIENT_SIZE_LIMIT - len(data)
+    assert read_result(data + b" " * room).emotion == "sad"
+    assert reason(data + b" " * (room + 1)).startswith("is not JSON: ")
+
+
+def test_minus_zero_is_zero() -> None:
+    """No figure of log or report has a sign that means nothing."""
+    result = read_result(b'{"confidence": -0.0, "scores": {"sad": -0.0, "happy": "-0%"}}')
+    assert ["0.0", "0.0", "0.0"] == [repr(number) for number in (result.confidence, result.top1, result.top2)]
 
 
 def test_labels_that_are_null_are_no_labels() -> None:

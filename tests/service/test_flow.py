@@ -50,6 +50,19 @@ def test_a_step_files_a_bounded_batch(
     assert flow.due_in() is None
 
 
+def test_a_batch_holds_a_bounded_number_of_files(
+    root: Path, make_task: MakeTask, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files stand in each task, one commit remembers only so many of them, and one task at least."""
+    monkeypatch.setattr(flow_module, "FILE_LIMIT", 5)
+    for number in range(4):
+        make_task(f"outputs_{number}", files={"a": b"", "b": b""})
+    make_task("outputs_4", files={f"{number}": b"" for number in range(9)})
+    flow = flow_of(root, time)
+
+    assert [2, 2, 1, 0] == [len(flow.step()) for _ in range(4)]
+
+
 def test_a_stop_is_heard_between_two_looks(root: Path, make_task: MakeTask, time: FakeTime) -> None:
     """Judging stops at once; what was judged by then is filed."""
     for number in range(5):

@@ -15,8 +15,9 @@ import pytest
 from conftest import MakeTask, result_bytes
 from emosieve.commands.simulated_webui import npy_bytes, write_wav
 from emosieve.errors import BadResult
-from emosieve.judge.result import SIZE_LIMIT, Result
-from emosieve.watch.inbox import SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
+from emosieve.judge.document import SIZE_LIMIT
+from emosieve.judge.result import Result
+from emosieve.watch.inbox import FILE_LIMIT, SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
 
 NAME = "outputs_20240104_223000"
 RESERVED = frozenset({"normal", "low_quality", "quarantine", "outputs_normal", ".emosieve"})
@@ -582,3 +583,15 @@ def test_a_subdirectory_that_may_not_be_seen_hides_nothing_else(
     monkeypatch.setattr(os, "open", deny)
     survey = survey_directory(str(task), task.name)
     assert [file.name for file in survey.files] == ["closed", "result.json"]
+
+
+def test_a_crowd_of_files_is_no_task(root: Path, make_task: MakeTask) -> None:
+    """Of a task with too many files so many are looked at, none is opened, and its result counts as malformed."""
+    task = make_task(files={f"{number}.wav": b"" for number in range(FILE_LIMIT)})
+    inbox = _inbox(root)
+    survey = inbox.survey(NAME)
+    assert (FILE_LIMIT + 1, True) == (len(survey.files), survey.is_crowded)
+    contents = inbox.read(survey)
+    assert f"the task holds more than {FILE_LIMIT} files" == str(contents.result)
+    (task / "0.wav").unlink()
+    assert isinstance(_read(root).result, Result)

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import FakeTime, MakeTask, result_bytes
 from emosieve.commands.simulated_webui import Recognition, npy_bytes, write_task, write_wav
-from emosieve.judge.result import SIZE_LIMIT
+from emosieve.judge.document import SIZE_LIMIT
 from emosieve.judge.ruleset import Observation
 from emosieve.watch.inbox import Contents, Inbox, Survey, survey_directory
 from emosieve.watch.settle import Gone, Outcome, Settling, Waiting

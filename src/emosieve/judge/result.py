@@ -12,23 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NoReturn
-
-import orjson
+from typing import Any
 
 from emosieve.errors import BadResult
+from emosieve.judge.document import parse
 from emosieve.judge.labels import CLASSES, class_of
-from emosieve.text import escape
+from emosieve.text import TEXT_LIMIT, escape
 
-SIZE_LIMIT = 64 * 1024 * 1024
-"""Bytes; a five-minute clip judged frame by frame is 4 MB of indented JSON."""
-NODE_LIMIT = 3_000_000
-"""Objects, lists and commas, counted before parsing: 64 MiB of ``[],`` would take gigabytes of memory.
-
-An hour of 20 ms frames with nine scores each has 2.2 million.
-"""
-DEPTH_LIMIT = 64
-"""Levels of nesting; the deepest known form has four."""
+FRAME_LIMIT = 50_000
+"""Frames of one result, which may take a second at most: a quarter of an hour of 20 ms each."""
+LABEL_LIMIT = 1024
+"""Different keys of all frames together, as many as their classes are remembered for."""
 CLASS_LIMIT = 256
 """Labels of one result; the model has nine classes."""
 
@@ -38,7 +32,7 @@ _PERCENT_FROM = 1.5
 _HUNDRED = 100.0
 _CLAMP_TO_ONE = 1.02
 """float32 gives confidences such as 1.0000001192, and rounding to three digits gives sums of 1.002."""
-_BOM = b"\xef\xbb\xbf"
+_PLAIN = frozenset({int, float})
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ def read_result(data: bytes) -> Result:
         BadResult: not JSON, not an object or a list, too large or too deep, or a
             number that cannot be a share; the message says which, and where.
     """
-    document = _parse(data)
+    document = parse(data)
     if isinstance(document, list):
         if len(document) == 1 and isinstance(document[0], dict):
             return _read_object(document[0])
@@ -99,62 +93,6 @@ def read_result(data: bytes) -> Result:
     if isinstance(document, dict):
         return _read_object(document)
     raise BadResult(f"holds {_kind(document)}, not an object or a list")
-
-
-def _parse(data: bytes) -> Any:
-    if len(data) > SIZE_LIMIT:
-        raise BadResult(f"is {len(data)} bytes long; more than {SIZE_LIMIT} is not a result")
-    if data.count(b"[") + data.count(b"{") + data.count(b",") > NODE_LIMIT:
-        raise BadResult(f"has more than {NODE_LIMIT} values")
-    data = data.removeprefix(_BOM)
-    if not data.strip():
-        raise BadResult("is empty")
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        _refuse_other_encodings(data)
-        if "surrogate" not in str(error):
-            raise BadResult(f"is not JSON: {escape(str(error))}") from None
-        document = _parse_leniently(data)
-    # Counting the brackets bounds the depth without a walk for every ordinary file.
-    if data.count(b"{") + data.count(b"[") > DEPTH_LIMIT:
-        _check_depth(document)
-    return document
-
-
-def _refuse_other_encodings(data: bytes) -> None:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        # The end of a half-written file may cut a character in two; that is not another encoding.
-        if error.end < len(data):
-            raise BadResult("is not UTF-8 text (GBK, perhaps?)") from None
-
-
-def _parse_leniently(data: bytes) -> Any:
-    """Parse what orjson refuses: lone surrogates, which may stand in a text that does not matter."""
-    try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadResult(f"is not JSON: {escape(str(error))}") from None
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise BadResult(f"is not JSON: {constant} is no number")
-
-
-def _check_depth(document: Any) -> None:
-    level: list[Any] = [document]
-    for _ in range(DEPTH_LIMIT):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise BadResult(f"is nested deeper than {DEPTH_LIMIT} levels")
 
 
 def _read_object(document: Mapping[str, Any]) -> Result:
@@ -171,7 +109,7 @@ def _read_object(document: Mapping[str, Any]) -> Result:
         emotion = max(scores, key=scores.__getitem__)
     confidence = document.get("confidence")
     if confidence is not None:
-        confidence = _share(*_number(confidence, "confidence"), "confidence")
+        confidence = _share(*_number(confidence, "", "confidence"), "confidence")
     elif scores:
         confidence = max(scores.values())
     return Result(
@@ -248,40 +186,72 @@ def _find_frames(document: Mapping[str, Any]) -> list[Any]:
 
 def _mean_scores(frames: Sequence[Any], labels: Any) -> dict[str, float]:
     """The mean of the frames' scores; a class that a frame leaves out counts as 0 there."""
+    if len(frames) > FRAME_LIMIT:
+        raise BadResult(f"has {len(frames)} frames; more than {FRAME_LIMIT} is not a result")
     columns: dict[str, list[float]] = {}
+    keys: set[str] = set()
     counted = 0
     for position, frame in enumerate(frames):
         where = f"frame {position}: "
         if isinstance(frame, list):
             scores = _read_parallel_lists(labels, frame, where)
         elif isinstance(frame, dict):
+            _add_keys(frame, keys)
             scores = _read_scores(frame, where)
         else:
             raise BadResult(f"frame {position} is {_kind(frame)}")
         counted += bool(scores)
         for name, score in scores.items():
             columns.setdefault(name, []).append(score)
+        if len(columns) > CLASS_LIMIT:
+            raise BadResult(f"has more than {CLASS_LIMIT} classes")
     return _in_class_order({name: math.fsum(column) / counted for name, column in columns.items()})
+
+
+def _add_keys(frame: Mapping[str, Any], keys: set[str]) -> None:
+    """Take the keys of a frame to those of all before it, and refuse what has no end of new ones."""
+    keys.update(frame)
+    if isinstance(scores := frame.get("scores"), dict):
+        keys.update(scores)
+    if len(keys) > LABEL_LIMIT:
+        raise BadResult(f"has more than {LABEL_LIMIT} different labels")
 
 
 def _add_up(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, float]:
     """Scores by class: percent made shares, labels of one class added."""
     if len(pairs) > CLASS_LIMIT:
         raise BadResult(f"has {len(pairs)} scores; more than {CLASS_LIMIT} is not a result")
+    plain_scores = _add_up_plain(pairs)
+    if plain_scores is not None:
+        return plain_scores
     parsed = [
-        (name, label, *_number(value, f"{where}{escape(label)}"))
+        (name, label, *_number(value, where, label))
         for label, value in pairs
         if (name := class_of(label)) is not None
     ]
     plain = [value for _, _, value, percent in parsed if not percent]
-    in_percent = bool(plain) and max(plain) > _PERCENT_FROM
+    in_percent = bool(plain) and min(plain) >= 0 and _PERCENT_FROM < max(plain) <= _PERCENT_SUM[1]
     in_percent = in_percent and _PERCENT_SUM[0] <= math.fsum(plain) <= _PERCENT_SUM[1]
     sums: dict[str, float] = {}
     for name, label, value, percent in parsed:
-        at = f"{where}{escape(label)}"
-        share = _within(value, at, _HUNDRED) / _HUNDRED if percent or in_percent else _clamp(value, at)
+        is_percent = percent or in_percent
+        share = (
+            _within(value, _HUNDRED, where, label) / _HUNDRED if is_percent else _clamp(value, where, label)
+        )
         sums[name] = sums.get(name, 0.0) + share
-    return _in_class_order({name: _clamp(total, f"{where}{name}") for name, total in sums.items()})
+    return _in_class_order({name: _clamp(total, where, name) for name, total in sums.items()})
+
+
+def _add_up_plain(pairs: Sequence[tuple[str, Any]]) -> dict[str, float] | None:
+    """The same where every score is a share already, as nearly always: there is nothing to refuse or explain."""
+    sums: dict[str, float] = {}
+    for label, value in pairs:
+        if type(value) not in _PLAIN or not 0 <= value <= 1:
+            return None
+        name = class_of(label)
+        if name is not None:
+            sums[name] = sums.get(name, 0.0) + value
+    return _in_class_order(sums) if all(total <= 1 for total in sums.values()) else None
 
 
 def _in_class_order(scores: dict[str, float]) -> dict[str, float]:
@@ -295,7 +265,7 @@ def _looks_numeric(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(value: Any, where: str) -> tuple[float, bool]:
+def _number(value: Any, where: str, label: str) -> tuple[float, bool]:
     """A finite number, and whether it was written with a percent sign."""
     percent = False
     if isinstance(value, str):
@@ -305,38 +275,48 @@ def _number(value: Any, where: str) -> tuple[float, bool]:
             # float() takes "1_0" for ten; no writer means that.
             value = float(text.rstrip("%％").replace("_", "?"))
         except ValueError:
-            raise BadResult(f"{where} is {escape(value)!r}, not a number") from None
+            raise BadResult(f"{where}{escape(label)} is {escape(value)!r}, not a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadResult(f"{where} is {_kind(value)}, not a number")
+        raise BadResult(f"{where}{escape(label)} is {_kind(value)}, not a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadResult(f"{where} is not a finite number")
+        raise BadResult(f"{where}{escape(label)} is not a finite number")
     return number, percent
 
 
-def _share(value: float, percent: bool, where: str) -> float:  # noqa: FBT001 - the pair that _number gives
+def _share(value: float, percent: bool, label: str) -> float:  # noqa: FBT001 - the pair that _number gives
     if percent or _PERCENT_FROM < value <= _HUNDRED:
-        return _within(value, where, _HUNDRED) / _HUNDRED
-    return _clamp(value, where)
+        return _within(value, _HUNDRED, "", label) / _HUNDRED
+    return _clamp(value, "", label)
 
 
-def _clamp(value: float, where: str) -> float:
-    return 1.0 if 1.0 < value <= _CLAMP_TO_ONE else _within(value, where, 1.0)
+def _clamp(value: float, where: str, label: str) -> float:
+    return 1.0 if 1.0 < value <= _CLAMP_TO_ONE else _within(value, 1.0, where, label)
 
 
-def _within(value: float, where: str, highest: float) -> float:
+def _within(value: float, highest: float, where: str, label: str) -> float:
     if 0.0 <= value <= highest:
-        return value
-    raise BadResult(f"{where} is {value:g}, out of range 0 to {highest:g}")
+        return value + 0.0  # -0.0 is 0.0
+    raise BadResult(f"{where}{escape(label)} is {value:g}, out of range 0 to {highest:g}")
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    return escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    return escape(value if isinstance(value, str) else _start_of_json(value))
+
+
+def _start_of_json(value: Any) -> str:
+    """As much of a value's JSON as will be kept; the whole may be megabytes."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += piece
+        if len(text) > TEXT_LIMIT:
+            break
+    return text
 
 
 def _kind(value: Any) -> str:

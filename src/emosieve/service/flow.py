@@ -20,7 +20,7 @@ from emosieve.service.liveness import Trouble
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.inbox import Inbox
+from emosieve.watch.inbox import FILE_LIMIT, Inbox
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
 
@@ -121,11 +121,13 @@ class Flow:
         if self.blocked_for() > 0:
             return []
         proposals: list[Proposal] = []
+        files = 0  # of them all, whose surveys are held until they are filed
         for looks, outcome in enumerate(self.settling.look(), start=1):
             proposal = self._propose(outcome)
             if proposal is not None:
                 proposals.append(proposal)
-            if len(proposals) >= BATCH or looks >= _LOOKS or should_stop():
+                files += len(proposal.survey.files)
+            if len(proposals) >= BATCH or looks >= _LOOKS or files >= FILE_LIMIT or should_stop():
                 break
         return self._commit(proposals, should_stop) if proposals else []
 

@@ -11,9 +11,11 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from emosieve.errors import BadResult
-from emosieve.judge.result import SIZE_LIMIT, Result, read_result
+from emosieve.judge.document import SIZE_LIMIT
+from emosieve.judge.result import Result, read_result
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import is_open_for_writing
 from emosieve.watch.lengths import HEAD_BYTES, declared_length
@@ -26,7 +28,10 @@ SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
-_DEPTH_LIMIT = 16
+DEPTH_LIMIT = 16
+"""Levels below a task that are looked at."""
+FILE_LIMIT = 10_000
+"""Files of one task that are looked at, which takes a fraction of a second; one with more is no task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,11 @@ class Survey:
     files: tuple[FileStat, ...]
     changed_ns: int
     directory_changed_ns: int
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are more files than are looked at."""
+        return len(self.files) > FILE_LIMIT
 
     @property
     def signature(self) -> int:
@@ -170,6 +180,8 @@ class Inbox:
             FileNotFoundError: a file went between the survey and now; look again.
             OSError: a file cannot be read.
         """
+        if survey.is_crowded:
+            return Contents(BadResult(f"the task holds more than {FILE_LIMIT} files"), None, {}, ())
         descriptor = os.open(f"{self.root}/{survey.name}", _READ_DIRECTORY)
         try:
             return self._read_files(descriptor, survey)
@@ -219,7 +231,7 @@ def survey_directory(path: str, name: str) -> Survey:
     descriptor = os.open(path, _READ_DIRECTORY)
     try:
         status = os.fstat(descriptor)
-        files = tuple(sorted(_walk(descriptor, "", 0), key=lambda file: file.name))
+        files = tuple(sorted(islice(_walk(descriptor, "", 0), FILE_LIMIT + 1), key=lambda file: file.name))
     finally:
         os.close(descriptor)
     changed = max([status.st_ctime_ns, *(file.ctime_ns for file in files)])
@@ -238,7 +250,7 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
                 status.st_ino,
                 status.st_mode,
             )
-            if stat.S_ISDIR(status.st_mode) and depth < _DEPTH_LIMIT:
+            if stat.S_ISDIR(status.st_mode) and depth < DEPTH_LIMIT:
                 try:
                     child = os.open(entry.name, _READ_DIRECTORY, dir_fd=directory)
                 except PermissionError:
