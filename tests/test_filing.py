@@ -928,3 +928,47 @@ def test_an_alias_of_the_root_is_no_place_elsewhere(root: Path, tmp_path: Path) 
     twice = {"normal": f"{tmp_path}/good", "low_quality": f"{tmp_path}/alias/good"}
     with pytest.raises(SetupError, match="are one folder"):
         Folders(str(root), twice).make()
+
+
+@pytest.mark.parametrize("kind", ["deep", "crowded"])
+def test_a_task_that_cannot_be_looked_at_whole_is_not_copied(
+    apart: Folders, root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What nests too deep, or holds too many files, stays whole where it is when a rename cannot take it."""
+    task = make_task(NAME, files={"a": b"", "b": b""})
+    if kind == "deep":
+        (task / "/".join("d" * 17)).mkdir(parents=True)
+    else:
+        monkeypatch.setattr("emosieve.watch.inbox.FILE_LIMIT", 2)
+    with Mover(apart) as mover, pytest.raises(OSError, match=r"too deep|too many"):
+        mover.move(NAME, f"{apart.by_verdict['normal']}/{NAME}", None)
+    assert {"a", "b", "result.json"} <= {*names_in(root / NAME)}
+    assert [] == names_in(Path(apart.by_verdict["normal"]))
+
+
+@pytest.mark.parametrize("kind", ["symlink", "FIFO"])
+def test_what_took_a_files_place_since_the_look_is_not_copied(
+    apart: Folders, root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A symlink or pipe that comes between the look at a file and its copy is neither followed nor waited for."""
+    secret = root.parent / "secret"
+    secret.write_bytes(b"hunter2")
+    task = make_task(NAME, files={"a.wav": b"RIFF"})
+    copied: list[bytes] = []
+    copy_plain = copying._copy_plain
+
+    def swap_first(path: str, copy: str) -> None:
+        if path.endswith("a.wav"):
+            (task / "a.wav").unlink()
+            (task / "a.wav").symlink_to(secret) if kind == "symlink" else os.mkfifo(task / "a.wav")
+        try:
+            copy_plain(path, copy)
+        finally:
+            copied.extend(one.read_bytes() for one in Path(copy).parent.iterdir())
+
+    monkeypatch.setattr(copying, "_copy_plain", swap_first)
+    with Mover(apart) as mover, pytest.raises((OSError, shutil.Error)):
+        mover.move(NAME, f"{apart.by_verdict['normal']}/{NAME}", None)
+    assert b"hunter2" not in copied
+    assert [] == names_in(Path(apart.by_verdict["normal"]))
+    assert "result.json" in names_in(root / NAME)

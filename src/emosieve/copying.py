@@ -8,8 +8,11 @@ import stat
 from contextlib import suppress
 
 from emosieve.record.decisions import sync_path
+from emosieve.record.locking import open_plain
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.inbox import Survey, survey_directory
+from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, Survey, survey_directory
+
+_BLOCK_BYTES = 1 << 20
 
 
 def copy_task(path: str, copy: str, survey: Survey) -> None:
@@ -24,14 +27,29 @@ def copy_task(path: str, copy: str, survey: Survey) -> None:
         OSError: it holds a FIFO, socket or device, changed meanwhile, or cannot be copied; the copy
             is worth nothing then.
     """
+    if survey.is_crowded:
+        raise OSError(
+            errno.EFBIG, f"holds more than {FILE_LIMIT} files, which is too many to be copied", path
+        )
     for file in survey.files:
+        if stat.S_ISDIR(file.mode) and file.name.count("/") >= DEPTH_LIMIT:
+            raise OSError(
+                errno.EFBIG, f"is nested deeper than {DEPTH_LIMIT} levels, too deep to be copied", path
+            )
         _refuse_special(f"{path}/{file.name}", file.mode)
-    shutil.copytree(path, copy, symlinks=True)
+    shutil.copytree(path, copy, symlinks=True, copy_function=_copy_plain)
     _keep_owners(path, copy)
     _sync_tree(copy)
     refuse_changed(path, survey)
     if _outline(survey) != _outline(survey_directory(copy, "")):
         raise OSError(errno.EIO, "was not copied whole", path)
+
+
+def _copy_plain(path: str, copy: str) -> None:
+    """Copy one file: a symlink or FIFO that took its place since the look is neither followed nor waited for."""
+    with open(open_plain(path, os.O_RDONLY), "rb") as file, open(copy, "xb") as there:
+        shutil.copyfileobj(file, there, _BLOCK_BYTES)
+    shutil.copystat(path, copy, follow_symlinks=False)
 
 
 def copy_file(path: str, copy: str) -> None:
@@ -46,9 +64,11 @@ def copy_file(path: str, copy: str) -> None:
     hidden = f"{folder}/.emosieve-{os.lstat(path).st_ino}"
     with suppress(FileNotFoundError):
         os.unlink(hidden)
-    shutil.copy2(path, hidden, follow_symlinks=False)
     if stat.S_ISREG(mode):
+        _copy_plain(path, hidden)
         sync_path(hidden)
+    else:
+        shutil.copy2(path, hidden, follow_symlinks=False)
     os.rename(hidden, copy)
     sync_path(folder)
 

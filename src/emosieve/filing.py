@@ -31,7 +31,7 @@ from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Survey, survey_directory
 
 REMOVING: Final = f"{STATE_DIRECTORY}/removing"
-_NAME_BYTES: Final = 255
+NAME_BYTES: Final = 255
 _INSIDE = Phrase(
     "{folder}: lies inside the root; write a single name such as '{name}' in [filing]",
     "{folder}：位于输出目录之内；请在 [filing] 中只写一个名字，例如 '{name}'",
@@ -290,7 +290,7 @@ class Mover:
         staging = os.path.join(folder, self._folders.staging)
         path, parent, hidden = map(self._folders.path, (source, folder, staging))
         shutil.rmtree(hidden, ignore_errors=True)
-        os.mkdir(hidden)
+        os.mkdir(hidden, 0o700)  # nobody else may look into what is not yet known to be whole
         try:
             copy_task(path, f"{hidden}/{name}", survey)
             if self.stat(destination) is not None:
@@ -323,5 +323,5 @@ class Mover:
 
 def _with_suffix(name: str, suffix: str) -> str:
     """A name with a suffix, its end cut off where the file system would find it too long."""
-    room = _NAME_BYTES - len(suffix)
+    room = NAME_BYTES - len(suffix)
     return os.fsencode(name)[:room].decode(errors="ignore") + suffix
