@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from emosieve.filing import Folders, Mover
+from emosieve.filing import NAME_BYTES, Folders, Mover
 from emosieve.record.checkpoint import Owed
 from emosieve.watch.inbox import Inbox
 
@@ -21,16 +21,25 @@ _KINDS: Final = BY_HAND | {"decided", "quarantined"}
 
 def debt_of(event: Mapping[str, Any]) -> Owed:
     """The move that an event of ours announces."""
-    directory = event.get("directory")
+    digest = event.get("result_digest")
     return Owed(
         event=event["event"],
         task=str(event["task"]),
         source=str(event.get("from") or event["task"]),
         destination=str(event.get("to") or event["destination"]),
-        directory=(directory[0], directory[1]) if directory else None,
-        result_digest=event.get("result_digest"),
+        directory=_identity_in(event.get("directory")),
+        result_digest=digest if isinstance(digest, str) else None,
         files=tuple(map(str, event.get("files", ()))),
     )
+
+
+def _identity_in(directory: Any) -> tuple[int, int] | None:
+    """Device and inode, as a line has them; ``None`` for anything else."""
+    match directory:
+        case [int(device), int(inode)] if not isinstance(device, bool) and not isinstance(inode, bool):
+            return device, inode
+        case _:
+            return None
 
 
 def owed_after(
@@ -40,7 +49,7 @@ def owed_after(
     mover: Mover,
 ) -> dict[str, Owed]:
     """What is still owed by source, after some more events."""
-    owed = dict(owed)
+    owed = {source: debt for source, debt in owed.items() if _is_ours(debt, folders)}
     for event in events:
         _replay(event, owed, folders)
     return {source: debt for source, debt in owed.items() if _is_still_owed(debt, folders, mover)}
@@ -70,10 +79,18 @@ def _is_ours(debt: Owed, folders: Folders) -> bool:
     places = {"", *folders.by_verdict.values()}
     for location in (debt.source, debt.destination):
         folder, name = os.path.split(location)
-        if folder not in places or name in {"", ".", ".."} or not name.isprintable():
+        if folder not in places or not _can_stand(name) or not name.isprintable():
             return False
-    names = (debt.task, *debt.files)
-    return all("/" not in name and name not in {"", ".", ".."} for name in names)
+    return all(map(_can_stand, (debt.task, *debt.files)))
+
+
+def _can_stand(name: str) -> bool:
+    """Whether a file may have this name; one that may not would be owed for ever."""
+    return (
+        not {"/", "\0"} & set(name)
+        and name not in {"", ".", ".."}
+        and len(name.encode(errors="replace")) <= NAME_BYTES
+    )
 
 
 def _is_still_owed(debt: Owed, folders: Folders, mover: Mover) -> bool:

@@ -18,7 +18,7 @@ from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.lineage import place_of
 from emosieve.record.lines import Event
-from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.text import Phrase
 from emosieve.watch.inbox import Inbox, survey_directory
 from emosieve.watch.wholeness import Settled
@@ -198,7 +198,7 @@ def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:
         if location in locations and event["event"] in {"decided", "restored", "reclassified"}:
             events[location] = event
         elif event["event"] == "diverted":
-            moved = events.pop(event.get("from", ""), None)
+            moved = events.pop(str(event.get("from")), None)
             if location in locations:
                 events[location] = moved or event
     return events
@@ -207,8 +207,10 @@ def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:
 def _reviewed(root: str) -> set[str]:
     """Names of the tasks that a person reviewed."""
     try:
-        with open(f"{root}/{REVIEWS_NAME}", "rb") as file:
+        with open(open_plain(f"{root}/{REVIEWS_NAME}", os.O_RDONLY), "rb") as file:
             documents = [orjson.loads(line) for line in file if line.strip()]
     except (OSError, orjson.JSONDecodeError):
         return set()
-    return {document["task"] for document in documents if isinstance(document, dict) and "task" in document}
+    return {
+        str(document["task"]) for document in documents if isinstance(document, dict) and "task" in document
+    }

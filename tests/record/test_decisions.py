@@ -395,3 +395,33 @@ def test_nothing_stays_open(root: Path) -> None:
         if os.path.lexists(f"/proc/self/fd/{number}")
     ]
     assert [] == [link for link in links if link.startswith(str(root))]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        (["decisions-99999999T999999.999999Z.jsonl"], "20240104T223120.000000Z"),
+        (["decisions-20240230T000000.000000Z.jsonl"], "20240104T223120.000000Z"),
+        (["decisions-99991231T235959.999999Z.jsonl"], "20240104T223120.000000Z"),
+        (
+            ["decisions-20240104T223120.000000Z.jsonl", "decisions-99991231T235959.999999Z.jsonl"],
+            "20240104T223119.999999Z",
+        ),
+    ],
+)
+def test_a_planted_name_stops_no_rotation(earlier: list[str], expected: str) -> None:
+    """A rotated file's name that is no time, or the last of all, is passed over, and no name is given twice."""
+    assert expected == stamp_after({"time": "2024-01-04T22:31:20+00:00"}, earlier)
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "0999-01-01T00:00:00+00:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_file_whose_last_time_no_name_can_say_is_found_after_its_rotation(root: Path, time: str) -> None:
+    """A log whose last line dates from before all calendars, or after them, loses nothing when it is rotated."""
+    log = DecisionLog(str(root), rotate_bytes=1)
+    with log.locked():
+        for number in range(3):
+            log.append([{"event": "note", "time": time, "number": number}])
+
+    assert [0, 1, 2] == [event["number"] for event in log.read()]

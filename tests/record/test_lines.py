@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosieve.record.lines import blocks_backwards, event_time, events_backwards, line_of, parse_line
+from emosieve.record.lines import (
+    blocks_backwards,
+    event_time,
+    events_backwards,
+    line_of,
+    lines_forwards,
+    parse_line,
+)
 
 
 @given(st.text(st.characters(codec=None)))
@@ -64,3 +71,21 @@ def test_only_lines_with_a_needle_are_events() -> None:
         found = [event["event"] for event in events_backwards(file.fileno(), [b'"task":"a"', b'"a":1'])]
 
     assert ["restored", "decided"] == found
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_a_line_longer_than_any_of_ours_is_left_out_either_way(
+    monkeypatch: pytest.MonkeyPatch, over: int, size: int
+) -> None:
+    """Forwards and backwards, in blocks within the limit, a line at the limit is given and a longer one is not."""
+    monkeypatch.setattr("emosieve.record.lines.LINE_LIMIT", 20)
+    long = b"x" * (19 + over) + b"\n"
+    data = long + b"a\n" + long + long + b"\nb\n" + long
+    expected = [line for line in data.splitlines(keepends=True) if len(line) <= 20]
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        assert expected == list(lines_forwards(file))
+        blocks = blocks_backwards(file.fileno(), len(data), size)
+        assert expected == b"".join(reversed(list(blocks))).splitlines(keepends=True)

@@ -7,9 +7,10 @@ log. It is written aside and renamed into place, so it is never torn.
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import orjson
+from pydantic import Field, TypeAdapter
 
 from emosieve.record.decisions import START, Position
 from emosieve.record.lines import write_all
@@ -18,6 +19,7 @@ from emosieve.record.statistics import Tally
 
 CHECKPOINT: Final = f"{STATE_DIRECTORY}/checkpoint"
 _SCHEMA = 1
+_SIZE_LIMIT: Final = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Reported:
     """
 
     position: Position = START
-    size: int = 0
+    size: Annotated[int, Field(ge=0)] = 0
     inode: int = 0
     layout: str = ""
     day: str | None = None
@@ -78,31 +80,29 @@ class Checkpoint:
     reported: Reported = Reported()
 
 
+@dataclass(frozen=True, slots=True)
+class _Document:
+    schema: Literal[1]
+    filed: Position
+    reported: Reported
+    owed: tuple[Owed, ...]
+
+
+_DOCUMENT: Final = TypeAdapter(_Document)
+_TALLY: Final = TypeAdapter(Tally)
+
+
 def load_checkpoint(root: str) -> Checkpoint | None:
     """The checkpoint; ``None`` when there is none that can be read, and all must be replayed."""
     try:
         with open(open_plain(f"{root}/{CHECKPOINT}", os.O_RDONLY), "rb") as file:
-            document = orjson.loads(file.read())
-        reported = document["reported"]
-        Tally.from_dict(reported["tally"])  # a tally of another version means that all is projected anew
-        return Checkpoint(
-            filed=Position(**document["filed"]),
-            owed={one["source"]: _owed(one) for one in document["owed"]},
-            reported=Reported(**{**reported, "position": Position(**reported["position"])}),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            document = _DOCUMENT.validate_json(file.read(_SIZE_LIMIT), strict=True)
+        # A tally of another version means that all is projected anew.
+        Tally.from_dict(document.reported.tally)
+        _TALLY.validate_json(orjson.dumps(document.reported.tally), strict=True)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-
-
-def _owed(document: dict[str, Any]) -> Owed:
-    directory = document["directory"]
-    return Owed(
-        **{
-            **document,
-            "directory": (directory[0], directory[1]) if directory else None,
-            "files": tuple(document["files"]),
-        },
-    )
+    return Checkpoint(document.filed, {one.source: one for one in document.owed}, document.reported)
 
 
 def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:

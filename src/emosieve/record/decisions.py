@@ -8,13 +8,14 @@ daemon, and no file under the root stays open between batches.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, Final, Literal
+from typing import Annotated, Any, BinaryIO, Final, Literal
 
 import orjson
 import structlog
+from pydantic import Field
 
 from emosieve.record.lines import (
     Event,
@@ -25,6 +26,7 @@ from emosieve.record.lines import (
     last_line,
     line_of,
     lines_backwards,
+    lines_forwards,
     parse_line,
     whole_size,
     write_all,
@@ -45,6 +47,7 @@ STAMP_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 _FIRST_STAMP: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_STAMP: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """What names of four-digit years can hold, whatever a line of the log says."""
+_LEAST: Final = timedelta(microseconds=1)
 _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
 
 
@@ -59,7 +62,7 @@ class Position:
     """
 
     file: str = LOG_NAME
-    offset: int = 0
+    offset: Annotated[int, Field(ge=0)] = 0
     head: str = ""
 
 
@@ -215,7 +218,7 @@ class DecisionLog:
         left out in the middle nor given twice.
         """
         for name, file in self._files_after(after):
-            for line in file:
+            for line in lines_forwards(file):
                 event = parse_line(line)
                 if event is not None:
                     yield event
@@ -330,15 +333,24 @@ class DecisionLog:
         return [event for event in self._search(needle) if event.get("task") == task][::-1]
 
     def last_about(self, destination: str) -> Event | None:
-        """The newest event that put a task at this destination, by a search from the end."""
-        text = orjson.dumps(destination)
+        """The newest event that put a task at this destination, by a search from the end.
+
+        What was diverted stands elsewhere than its decision says; the decision is what is asked for.
+        """
+        found, place, seen = None, destination, set[str]()
+        while place not in seen and (event := self._last_at(place)) is not None:
+            seen.add(place)
+            found = event if place == destination else {**event, "destination": destination}
+            if event["event"] != "diverted":
+                break
+            place = str(event.get("from"))
+        return found
+
+    def _last_at(self, place: str) -> Event | None:
+        text = orjson.dumps(place)
         for event in self._search(b'"destination":' + text, b'"to":' + text):
-            if event["event"] == "joined" or destination not in map(event.get, ("destination", "to")):
-                continue
-            if event["event"] == "diverted":
-                # It stands elsewhere than its decision says; the decision is what is asked for.
-                return {**(self.last_about(event["from"]) or event), "destination": destination}
-            return event
+            if event["event"] != "joined" and place in map(event.get, ("destination", "to")):
+                return event
         return None
 
     def _search(self, *needles: bytes) -> Iterator[Event]:
@@ -354,12 +366,21 @@ def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
         event: the last event in the file.
         earlier: names of the files rotated before, oldest first.
     """
-    moment = min(max(_FIRST_STAMP, event_time(event)), _LAST_STAMP)
-    if earlier:
-        stamp = earlier[-1].split("-", 1)[1].rsplit(".", 1)[0]
-        last = datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC)
-        moment = max(moment, last + timedelta(microseconds=1))
-    return moment.astimezone(UTC).strftime(STAMP_FORMAT)
+    moment = min(max(_FIRST_STAMP, event_time(event)), _LAST_STAMP).astimezone(UTC)
+    taken = [stamp for stamp in map(_stamp_in, earlier) if stamp is not None]
+    with suppress(OverflowError):  # no time is after the last that there is
+        moment = max([moment, *(stamp + _LEAST for stamp in taken)])
+    while moment in taken:
+        moment -= _LEAST
+    return moment.strftime(STAMP_FORMAT)
+
+
+def _stamp_in(name: str) -> datetime | None:
+    """The stamp of a rotated file; ``None`` where the digits are no time, for then no rotation gave that name."""
+    try:
+        return datetime.strptime(name.split("-", 1)[1].rsplit(".", 1)[0], STAMP_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def sync_path(path: str) -> None:

@@ -53,4 +53,6 @@ def evidence_of(event: Mapping[str, Any]) -> Evidence:
 def _oddities(event: Mapping[str, Any]) -> Iterator[Observation]:
     for finding in event.get("findings") or event.get("was_findings") or ():
         if finding["rule"] in SETTLING_RULES:
-            yield Observation(finding["rule"], finding["message"], finding["observed"], finding["limit"])
+            yield Observation(
+                finding["rule"], finding["message"], finding.get("observed"), finding.get("limit")
+            )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import BinaryIO, Final
 
 from emosieve.record.decisions import LOG_NAME, START, DecisionLog, Position
-from emosieve.record.lines import head_of, whole_size
+from emosieve.record.lines import head_of, lines_forwards, whole_size
 
 _REMEMBERED: Final = 4096
 """Lines that are known again when the file under them was cut or replaced."""
@@ -92,10 +92,10 @@ class Follower:
             known = self._go_on(Position(name, 0, head_of(file.fileno())))
         else:
             return  # a file that was emptied may yet be filled again with what it held
-        for line in file:
+        for line in lines_forwards(file):
             if not line.endswith(b"\n"):
                 return
-            end = self.position.offset + len(line)
+            end = file.tell()
             self.position, self._last = replace(self.position, file=name, offset=end), line
             self._given.append((end, hash(line)))
             if hash(line) not in known:

@@ -97,7 +97,7 @@ def _decided(event: Mapping[str, Any], words: Mapping[str, str], language: Langu
     return "\n".join(
         (
             words["emotion"].format(
-                emotion=event.get("emotion") or "-",
+                emotion=escape(str(event.get("emotion") or "-")),
                 confidence=number(event.get("confidence")),
             ),
             words["scores"].format(
@@ -161,4 +161,4 @@ def _percent(share: float | None) -> str:
 
 def _moment(time: Any) -> str:
     """An event's time to the second, in its own offset."""
-    return str(time)[:19].replace("T", " ")
+    return escape(str(time)[:19].replace("T", " "))

@@ -8,7 +8,8 @@ from emosieve.record.lines import Event
 
 def place_of(event: Mapping[str, Any]) -> str | None:
     """Where an event put its task; ``None`` for one that moves nothing."""
-    return event.get("to") or event.get("destination")
+    place = event.get("to") or event.get("destination")
+    return place if isinstance(place, str) else None  # an edited line may say anything
 
 
 def decision_in(history: Sequence[Event]) -> Event | None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -17,9 +17,12 @@ from emosieve.text import escape
 
 Event = dict[str, Any]
 
+LINE_LIMIT: Final = 1 << 22
+"""Bytes; the longest line of ours has two decisions of 256 scores each, or the names of ten thousand files."""
 _HEAD_BYTES = 4096
 _BLOCK_BYTES = 1 << 16
 _SEARCH_BYTES = 1 << 20
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _JSON_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -50,6 +53,11 @@ def json_bytes(document: Any, option: int = 0) -> bytes:
         text = orjson.dumps(document, option=option)
     except orjson.JSONEncodeError:
         text = orjson.dumps(_without_surrogates(document), option=option)
+    return safe_json(text)
+
+
+def safe_json(text: bytes) -> bytes:
+    """JSON with what a terminal must not see escaped; what stood escaped already stays as it is."""
     if text.isascii() and b"\x7f" not in text:
         return text
     return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.decode()).encode()
@@ -66,12 +74,15 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def event_time(event: Mapping[str, Any]) -> datetime:
-    """The event's own time, with its offset; the epoch for one that has none."""
+    """The event's own time, with its offset; the epoch for one that has none, or one that no other zone has."""
     try:
         moment = datetime.fromisoformat(event["time"])
-    except (KeyError, TypeError, ValueError):
-        return datetime.fromtimestamp(0, UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment.astimezone(UTC) >= _EPOCH:
+            return moment
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    return _EPOCH
 
 
 def whole_size(descriptor: int) -> int:
@@ -97,15 +108,17 @@ def cut_torn_tail(descriptor: int) -> int:
 def blocks_backwards(descriptor: int, end: int, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
     """The whole lines before an offset in blocks, newest block first: memory is that of a block and a line.
 
+    A line of more than ``LINE_LIMIT`` is none of ours, perhaps a hole in the file, and is left out.
     Plain reads, no mapping: a mapped page counts as memory, and dies with a file that is cut.
 
     Args:
         descriptor: of the open file.
         end: bytes from its start, the end of a line. When the file is cut below it meanwhile, there
             are no more blocks.
-        size: bytes to read at once.
+        size: bytes to read at once, at most ``LINE_LIMIT``.
     """
     pieces: list[bytes] = []  # of the line that begins further up, last piece first
+    length = 0  # of that line as far as it is known, though its pieces may be dropped by then
     while end:
         start = max(0, end - size)
         block = os.pread(descriptor, end - start, start)
@@ -113,10 +126,30 @@ def blocks_backwards(descriptor: int, end: int, size: int = _BLOCK_BYTES) -> Ite
             return
         first = block.find(b"\n") + 1 if start else 0
         if first or not start:
-            yield b"".join((block[first:], *reversed(pieces)))
-            pieces = []
-        pieces.append(block[:first] or block)
+            lines = block[first:]
+            begun = len(lines) - lines.rfind(b"\n") - 1
+            if length + begun <= LINE_LIMIT:
+                yield b"".join((lines, *reversed(pieces)))
+            else:
+                yield lines[: len(lines) - begun]
+            pieces, length = [], 0
+        piece = block[:first] or block
+        length += len(piece)
+        pieces = [*pieces, piece] if length <= LINE_LIMIT else []
         end = start
+
+
+def lines_forwards(file: BinaryIO) -> Iterator[bytes]:
+    """The lines from where a file stands, oldest first, the torn one at its end included.
+
+    After each the file stands at its end. What is longer than ``LINE_LIMIT`` is left out, as backwards.
+    """
+    is_rest = False
+    while piece := file.readline(LINE_LIMIT):
+        is_whole = piece.endswith(b"\n")
+        if not is_rest and (is_whole or len(piece) < LINE_LIMIT):
+            yield piece
+        is_rest = not is_whole
 
 
 def lines_backwards(descriptor: int, end: int) -> Iterator[bytes]:

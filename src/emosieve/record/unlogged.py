@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 
 from emosieve.record.decisions import DecisionLog
-from emosieve.record.lines import parse_line
+from emosieve.record.lines import lines_forwards, parse_line
 
 _KEYS: Final = (b'"destination":"', b'"to":"')
 """What stands before the place that an event names. Within a string the quotes would be escaped."""
@@ -21,10 +21,10 @@ def unlogged_among(log: DecisionLog, locations: Iterable[str]) -> set[str]:
         OSError: the log cannot be read.
     """
     left = {orjson.dumps(location)[1:-1]: location for location in locations if location.isprintable()}
-    for lines in log.newest_first():
+    for file in log.newest_first():
         if not left:
             break
-        for line in lines:
+        for line in lines_forwards(file):
             left.pop(_place_in(line), None)
     return set(left.values())
 

@@ -163,7 +163,7 @@ class _Explainer:
     def _of_moved(self, path: str, location: str) -> Explanation:
         """The WebUI's own log shows the old path of a task that was filed since."""
         events = self.log.about(os.path.basename(location))
-        places = [str(place) for place in map(place_of, events) if place]
+        places = [place for one in events if one["event"] != "joined" and (place := place_of(one))]
         if not places:
             raise SetupError(NO_TASK(path=path))
         standing = [place for place in places if _stands(self.folders.path(place))]
