@@ -282,3 +282,21 @@ def test_windows_is_told_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
     assert "emosieve needs Linux or macOS: on Windows run it inside WSL2 or Docker" == ended.value.code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explain", "outputs_1", "outputs_\x1b[2J\x9b\u202e\u2028"],
+        ["\x1b[2J\x9b\u202e\u2028"],
+        ["--\x1b[2J\x9b\u202e\u2028"],
+        ["config", "\x1b[2J\x9b\u202e\u2028"],
+        ["tail", "-n", "\x1b[2J\x9b\u202e\u2028"],
+    ],
+)
+def test_a_wrong_command_line_is_shown_escaped(arguments: list[str]) -> None:
+    """What a shell made of file names reaches the terminal without its control characters when it is refused."""
+    ended = run(*arguments)
+    assert 2 == ended.returncode
+    assert "Usage: " in ended.stderr
+    assert not {"\x1b", "\x9b", "\u202e", "\u2028"} & set(ended.stderr)

@@ -125,6 +125,15 @@ class TestLast:
 
         assert (0, expected, "") == (ended.returncode, without_clock(ended.stdout), ended.stderr)
 
+    def test_json_shows_nothing_raw(self, root: Path) -> None:
+        """What somebody's editor left raw in a line comes escaped, and means the same."""
+        line = '{"event":"decided","task":"\x9b\u202e\x7f快\\u001b"}\n'
+        (root / LOG_NAME).write_bytes(line.encode())
+        said = run("tail", root, "--json").stdout
+
+        assert '{"event":"decided","task":"\\u009b\\u202e\\u007f快\\u001b"}\n' == said
+        assert json.loads(line) == json.loads(said)
+
     def test_json_is_the_log_byte_for_byte(self, root: Path) -> None:
         """The lines come as they stand, even those that no program of ours would write so."""
         lines = [

@@ -102,16 +102,16 @@ def test_the_level_hides_what_is_below_it() -> None:
 
 
 def test_a_traceback_is_part_of_its_event() -> None:
-    """An exception stays readable, and stays one line of JSON."""
+    """An exception stays readable, stays one line of JSON, and shows nothing raw."""
     stream = io.StringIO()
     configure_logs(Log(), stream)
     try:
-        raise ValueError("wrong")  # noqa: TRY301 - there must be one to log
+        raise ValueError("wrong \x9b2J\u202e")  # noqa: TRY301 - there must be one to log
     except ValueError:
         structlog.get_logger().exception("internal.error")
 
     (event,) = written(stream)
-    assert "ValueError: wrong" in event["exception"]
+    assert event["exception"].endswith("\nValueError: wrong \\u009b2J\\u202e")
 
 
 def test_every_event_is_listed_and_used() -> None:

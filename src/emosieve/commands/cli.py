@@ -3,11 +3,13 @@
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from emosieve import __version__
 from emosieve.commands import (
@@ -27,7 +29,7 @@ from emosieve.commands import (
 from emosieve.commands.completion import heed_shell
 from emosieve.commands.language import environment_language, speak, spoken
 from emosieve.errors import SetupError
-from emosieve.text import Phrase
+from emosieve.text import Phrase, escape
 
 EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
     {
@@ -42,7 +44,33 @@ EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
 
 _PASSING = Phrase("{cause}; nothing is lost, try again", "{cause}；没有丢失任何结果，请重试")
 
+
+class _Commands(TyperGroup):
+    """Says what was typed wrongly without the control characters in it: a shell may have made it of file names."""
+
+    def make_context(self, *arguments: Any, **keywords: Any) -> Any:
+        with _escaped_errors():
+            return super().make_context(*arguments, **keywords)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _escaped_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _escaped_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # one of the command line's own, whose class has no public name
+            for name, value in vars(error).items():
+                if isinstance(value, str):
+                    setattr(error, name, escape(value, len(value)))
+        raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="emosieve",
     help="Files the results of the Emotion2Vec+ Large WebUI into normal/ and low_quality/, and says why.",
     epilog=f"Exit status: {', '.join(f'{status} {phrase.en}' for status, phrase in EXIT_STATUS.items())}.",

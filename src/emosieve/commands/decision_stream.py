@@ -17,7 +17,7 @@ import typer
 from emosieve.commands.decision_line import decision_line
 from emosieve.record.decisions import START, DecisionLog, Position
 from emosieve.record.following import Follower
-from emosieve.record.lines import Event, parse_line, write_all
+from emosieve.record.lines import Event, parse_line, safe_json, write_all
 from emosieve.record.selection import Selection
 from emosieve.text import Language, Phrase
 
@@ -120,7 +120,7 @@ class DecisionStream:
 
 
 def _write(line: bytes, _event: Event) -> None:
-    write_all(sys.stdout.fileno(), line)
+    write_all(sys.stdout.fileno(), safe_json(line))  # no line of ours is changed by it
 
 
 def _reader_leaves() -> bool:

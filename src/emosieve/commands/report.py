@@ -7,7 +7,7 @@ import typer
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
 from emosieve.commands.output import Json, echo_json
 from emosieve.errors import SetupError
-from emosieve.text import Phrase
+from emosieve.text import Phrase, escape
 
 _NO_DECISIONS = Phrase(
     "{root}: nothing was decided here yet, so there is no report; check the path of the root",
@@ -51,4 +51,4 @@ def rebuild(
     if json:
         echo_json({"schema": 1, "report": report})
     else:
-        typer.echo(report)
+        typer.echo(escape(report, len(report)))

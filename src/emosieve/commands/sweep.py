@@ -133,8 +133,9 @@ def _summary(swept: "Swept", language: Language) -> Iterator[str]:
     if tally.quarantined:
         counts["quarantined"] = tally.quarantined
     rows = [
-        (_LABELS[verdict]().text(language), str(count), folders.path(folders.by_verdict[verdict]))
+        (_LABELS[verdict]().text(language), str(count), escape(path, len(path)))
         for verdict, count in counts.items()
+        for path in (folders.path(folders.by_verdict[verdict]),)
     ]
     if swept.joined:
         rows.append((_LABELS["joined"]().text(language), str(swept.joined), _JOINED().text(language)))

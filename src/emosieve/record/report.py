@@ -21,7 +21,7 @@ from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import START, DecisionLog, stamp_after
 from emosieve.record.lines import Event, write_all
-from emosieve.record.locking import STATE_DIRECTORY
+from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
 
@@ -169,7 +169,7 @@ def _is_absent_or_ours(path: str) -> bool:
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
-        with open(path, "rb") as file:
+        with open(open_plain(path, os.O_RDONLY), "rb") as file:
             head = file.read(64).decode("utf-8", "replace")
     except FileNotFoundError:
         return True
@@ -240,8 +240,7 @@ class _Writer:
     def _flush(self) -> None:
         if not self._buffer:
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path, flags, 0o644)
+        descriptor = open_plain(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             self._inode = os.fstat(descriptor).st_ino
             # Bytes beyond the known size come from a run that died; they are written again here.

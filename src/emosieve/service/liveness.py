@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from glob import escape, glob
 from typing import Annotated, Final, Literal, get_args
 
-import orjson
 import structlog
 from pydantic import Field, TypeAdapter
 
+from emosieve.record.lines import json_bytes
 from emosieve.record.locking import myself
 from emosieve.text import Language
 
@@ -193,7 +193,7 @@ class Liveness:
     def _write(self, status: Status) -> None:
         try:
             self._path = self._path or os.path.join(_own_place(), self._name)
-            _replace(self._path, orjson.dumps(_Document(1, status)))
+            _replace(self._path, json_bytes(_DOCUMENT.dump_python(_Document(1, status), mode="python")))
         except OSError as error:
             if not self._told:
                 self._told = True
@@ -246,7 +246,9 @@ def _is_gone(status: Status) -> bool:
 
 def _replace(path: str, data: bytes) -> None:
     aside = f"{path}.{os.getpid()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with suppress(FileNotFoundError):
+        os.unlink(aside)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         with open(os.open(aside, flags, 0o644), "wb") as file:
             file.write(data)

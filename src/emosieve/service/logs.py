@@ -285,5 +285,6 @@ def _add_time(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
 def _escape_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = escape(value, 2000) if key != "exception" else value
+            lines = value.split("\n") if key == "exception" else [value]
+            event[key] = "\n".join(escape(line, 2000) for line in lines)
     return event
