@@ -39,6 +39,7 @@ import orjson, rich.cells
 import rich.filesize
 import emosieve.commands.cli as cli, emosieve.commands.check, emosieve.service.preflight
 import emosieve.service.overview, emosieve.service.explanation
+import rich.progress, emosieve.service.sweep
 uid = int(sys.argv.pop(1))
 os.setgroups([]), os.setgid(uid), os.setuid(uid)
 exec(sys.argv.pop(1))
