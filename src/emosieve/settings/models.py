@@ -21,11 +21,14 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
+_MOST = 10**15
+"""More than anybody means, and still a number that every reader of JSON takes for what it is."""
+
 # The bounds stand next to the type: behind the validator JSON Schema would not know them.
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
-Bytes = Annotated[int, Field(ge=4096), BeforeValidator(_refuse_bool)]
-Count = Annotated[int, Field(ge=0), BeforeValidator(_refuse_bool)]
+Bytes = Annotated[int, Field(ge=4096, le=_MOST), BeforeValidator(_refuse_bool)]
+Count = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_refuse_bool)]
 
 
 class Section(BaseModel):
