@@ -20,18 +20,18 @@ class Effect:
         """Count one result in (``sign`` 1) or out again (-1).
 
         Raises:
-            TypeError: confidence or gap is no number; nothing was counted.
+            TypeError, ValueError: confidence or gap is no share; nothing was counted.
         """
         confidence, gap = event.get("confidence"), event.get("gap")
-        confidence_sum = (
-            self.confidence_sum if confidence is None else self.confidence_sum + sign * confidence
-        )
+        for share in (confidence, gap):
+            if share is not None and not 0 <= share <= 1:
+                raise ValueError(f"{share} is no share")  # sums of such numbers may have no end
+        if confidence is not None:
+            self.confidence_sum += sign * confidence
+            self.confidence_count += sign
         if gap is not None:
             self.gap_sum += sign * gap
             self.gap_count += sign
-        if confidence is not None:
-            self.confidence_sum = confidence_sum
-            self.confidence_count += sign
         self.count += sign
         if event.get("emotion") == "neutral":
             self.neutral += sign
