@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders, Mover
+from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Owed
 from emosieve.watch.inbox import Inbox
 
@@ -40,6 +41,16 @@ def _identity_in(directory: Any) -> tuple[int, int] | None:
             return device, inode
         case _:
             return None
+
+
+def covers(debt: Owed, proposal: Proposal) -> bool:
+    """Whether the move that is owed is the one proposed: of the same result, and of all late files to the same task."""
+    body = proposal.body
+    return (
+        debt.result_digest == body.get("result_digest")
+        and set(debt.files).issuperset(body.get("files", ()))
+        and body.get("destination") in (None, debt.destination)
+    )
 
 
 def owed_after(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from emosieve.debts import BY_HAND, debt_of, owed_after
+from emosieve.debts import BY_HAND, covers, debt_of, owed_after
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
@@ -245,7 +245,7 @@ class Intake:
         for proposal in proposals:
             debt = owed.get(proposal.source)
             event = None
-            if debt is None or not _covers(debt, proposal):
+            if debt is None or not covers(debt, proposal):
                 event = self._new_event(proposal, debt, mover, taken)
                 debt = debt_of(event)
                 events.append(event)
@@ -347,16 +347,6 @@ class Intake:
                 save_checkpoint(self.root, after)
             except OSError as error:
                 log.warning("checkpoint.unwritable", path=self.root, cause=escape(str(error)))
-
-
-def _covers(debt: Owed, proposal: Proposal) -> bool:
-    """Whether the move that is owed is the one proposed: of the same result, and of all late files to the same task."""
-    body = proposal.body
-    return (
-        debt.result_digest == body.get("result_digest")
-        and set(debt.files).issuperset(body.get("files", ()))
-        and body.get("destination") in (None, debt.destination)
-    )
 
 
 @dataclass(frozen=True, slots=True)
