@@ -7,8 +7,8 @@ import shutil
 import stat
 from contextlib import suppress
 
-from emosieve.record.decisions import sync_path
 from emosieve.record.locking import open_plain
+from emosieve.record.syncing import sync_path
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, Survey, survey_directory
 

@@ -25,8 +25,8 @@ from emosieve.copying import (
     refuse_changed,
 )
 from emosieve.errors import SetupError
-from emosieve.record.decisions import sync_path
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
+from emosieve.record.syncing import sync_path
 from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Survey, survey_directory
 

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from conftest import names_in, read_log
 from emosieve.record import decisions
-from emosieve.record.decisions import START, DecisionLog, Position, stamp_after
+from emosieve.record.decisions import START, DecisionLog, Position
 from emosieve.record.lines import parse_line
+from emosieve.record.stamps import stamp_after
 
 Found = TypeVar("Found")
 

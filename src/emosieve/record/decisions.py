@@ -8,9 +8,8 @@ daemon, and no file under the root stays open between batches.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, BinaryIO, Final, Literal
 
 import orjson
@@ -20,7 +19,6 @@ from pydantic import Field
 from emosieve.record.lines import (
     Event,
     cut_torn_tail,
-    event_time,
     events_backwards,
     head_of,
     last_line,
@@ -32,6 +30,8 @@ from emosieve.record.lines import (
     write_all,
 )
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory, open_plain, take_lock
+from emosieve.record.stamps import stamp_after
+from emosieve.record.syncing import sync_data, sync_path
 from emosieve.text import escape
 
 log = structlog.get_logger()
@@ -41,13 +41,6 @@ Sync = Literal["batch", "always", "never"]
 SCHEMA: Final = 1
 LOG_NAME: Final = "decisions.jsonl"
 LOG_LOCK: Final = f"{STATE_DIRECTORY}/log.lock"
-STAMP_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
-"""UTC with microseconds: such names sort by time."""
-
-_FIRST_STAMP: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_STAMP: Final = datetime(9000, 1, 1, tzinfo=UTC)
-"""What names of four-digit years can hold, whatever a line of the log says."""
-_LEAST: Final = timedelta(microseconds=1)
 _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
 
 
@@ -157,11 +150,11 @@ class DecisionLog:
         if self.sync == "always":
             for event in events:
                 write_all(descriptor, line_of(event))
-                _sync_data(descriptor)
+                sync_data(descriptor)
             return
         write_all(descriptor, b"".join(map(line_of, events)))
         if self.sync == "batch":
-            _sync_data(descriptor)
+            sync_data(descriptor)
 
     def _rotate_if_full(self) -> None:
         path = f"{self.root}/{LOG_NAME}"
@@ -357,41 +350,3 @@ class DecisionLog:
         """The events whose lines hold any of some bytes, newest first."""
         for file in self.newest_first():
             yield from events_backwards(file.fileno(), needles)
-
-
-def stamp_after(event: Mapping[str, Any], earlier: Sequence[str]) -> str:
-    """The stamp of a rotated file: its last event's time, after every earlier stamp whatever the clock did.
-
-    Args:
-        event: the last event in the file.
-        earlier: names of the files rotated before, oldest first.
-    """
-    moment = min(max(_FIRST_STAMP, event_time(event)), _LAST_STAMP).astimezone(UTC)
-    taken = [stamp for stamp in map(_stamp_in, earlier) if stamp is not None]
-    with suppress(OverflowError):  # no time is after the last that there is
-        moment = max([moment, *(stamp + _LEAST for stamp in taken)])
-    while moment in taken:
-        moment -= _LEAST
-    return moment.strftime(STAMP_FORMAT)
-
-
-def _stamp_in(name: str) -> datetime | None:
-    """The stamp of a rotated file; ``None`` where the digits are no time, for then no rotation gave that name."""
-    try:
-        return datetime.strptime(name.split("-", 1)[1].rsplit(".", 1)[0], STAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def sync_path(path: str) -> None:
-    """Force a file's bytes, or a directory's names, to the disk; a symlink is not followed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_data(descriptor: int) -> None:
-    sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
-    sync(descriptor)

@@ -19,9 +19,10 @@ import structlog
 
 from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
-from emosieve.record.decisions import START, DecisionLog, stamp_after
+from emosieve.record.decisions import START, DecisionLog
 from emosieve.record.lines import Event, write_all
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
+from emosieve.record.stamps import stamp_after
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
 
