@@ -5,13 +5,22 @@
     EmosieveError
     ├── SetupError      the operator must change something: exit 2
     │   └── RootBusy    another emosieve has the intake of this root
-    └── BadResult       this result can never be read: quarantine, in the end
+    ├── BadResult       this result can never be read: quarantine, in the end
+    └── CopyStopped     a stop came in the middle of a copy: its move stays owed
 
 A transient failure (disk full, permission, a vanished directory) stays the
 ``OSError`` it is: it is retried with back-off, and no task is dropped for it.
+What it says to people, and what they can do about it, stands here, too.
 """
 
-from emosieve.text import Language, Message
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final
+
+from emosieve.text import Language, Message, Phrase, escape
 
 
 class EmosieveError(Exception):
@@ -41,3 +50,74 @@ class RootBusy(SetupError):  # noqa: N818 - a state of the root, named as the op
 
 class BadResult(EmosieveError):  # noqa: N818 - the domain's word, see the design
     """A result file that is not, and will not become, a result; the message is the reason."""
+
+
+class CopyStopped(EmosieveError):  # noqa: N818 - what befell the copy, which is no error
+    """A stop was asked for in the middle of a copy to another file system."""
+
+
+_PATH_LIMIT: Final = 4096
+_STEPS: Final[Mapping[str, Phrase]] = MappingProxyType(
+    {
+        "ENOSPC": Phrase("make room on that disk (df -h, df -i)", "清理该磁盘，腾出空间（df -h、df -i）"),
+        "EDQUOT": Phrase("make room within the quota, or have it raised", "清理文件，或调高磁盘配额"),
+        "EROFS": Phrase(
+            "mount that disk writable again, after a look at dmesg for why it is not",
+            "查看 dmesg 中变为只读的原因，再重新挂载为可写",
+        ),
+        "EACCES": Phrase(
+            "let emosieve's user read and write there, or run it as the WebUI's own user",
+            "让 emosieve 的用户可以读写该处，或以 WebUI 所用的用户身份运行",
+        ),
+        "EPERM": Phrase(
+            "see whether that is immutable (lsattr -d) or another user's",
+            "查看该处是否设为不可修改（lsattr -d），或属于其他用户",
+        ),
+        "EIO": Phrase(
+            "look at the kernel's log (dmesg): that disk, or the way to it, fails",
+            "查看内核日志（dmesg）：该磁盘或其连接出错",
+        ),
+        "ESTALE": Phrase(
+            "mount that anew: its server no longer knows it", "重新挂载：服务器已不再认识该文件"
+        ),
+        "ENOTCONN": Phrase(
+            "mount that anew: what served it has ended", "重新挂载：提供该文件系统的程序已退出"
+        ),
+    }
+)
+
+
+def code_of(error: BaseException) -> str | None:
+    """The system's name of an error, as ``ENOSPC``; ``None`` where there is none."""
+    return errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+def cause_of(error: BaseException, path: str = "") -> str:
+    """An error in one line: its name, what it means, and the path that it is about.
+
+    Args:
+        error: what was raised.
+        path: what it is about, where the error does not say: a read or write by descriptor names none.
+    """
+    if not isinstance(error, OSError):
+        return escape(str(error), _PATH_LIMIT)
+    named = error.filename if isinstance(error.filename, str | bytes) else path
+    parts = (code_of(error), error.strerror or str(error), os.fsdecode(named))
+    return escape(": ".join(part for part in parts if part), _PATH_LIMIT)
+
+
+def next_step(code: str | None) -> Message | None:
+    """What the operator can do about an error of that name; ``None`` where nobody can say."""
+    step = _STEPS.get(code or "")
+    return step() if step else None
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Name the path in an error that names none, as one of a write by descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error.filename, str | bytes):
+            error.filename = path
+        raise

@@ -247,10 +247,10 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
 
 
 def test_a_passing_error_has_status_1(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
-    """An input/output error names its path and says that nothing is lost."""
+    """A passing error names its path and says that nothing is lost."""
 
     def fail(*_arguments: object, **_more: object) -> None:
-        raise OSError(errno.EIO, "Input/output error", "/outputs/decisions.jsonl")
+        raise OSError(errno.EBUSY, "Device or resource busy", "/outputs/decisions.jsonl")
 
     (root / "decisions.jsonl").touch()
     monkeypatch.setattr("emosieve.intake.Intake.rebuild_report", fail)
@@ -259,7 +259,7 @@ def test_a_passing_error_has_status_1(root: Path, monkeypatch: pytest.MonkeyPatc
 
     assert 1 == cli.run()
     assert (
-        "emosieve: /outputs/decisions.jsonl: Input/output error; nothing is lost, try again\n"
+        "emosieve: /outputs/decisions.jsonl: Device or resource busy; nothing is lost, try again\n"
         == capsys.readouterr().err
     )
 

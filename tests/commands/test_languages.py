@@ -117,7 +117,8 @@ def test_a_passing_error_is_said_in_chinese(
     monkeypatch.setattr(sys, "argv", ["emosieve", "report", "rebuild", str(root)])
 
     assert 1 == cli.run()
-    expected = "emosieve: /outputs/decisions.jsonl: Input/output error；没有丢失任何结果，请重试\n"
+    step = "请查看内核日志（dmesg）：该磁盘或其连接出错，然后重试"
+    expected = f"emosieve: /outputs/decisions.jsonl: Input/output error；没有丢失任何结果；{step}\n"
     assert expected == capsys.readouterr().err
 
 

@@ -28,8 +28,8 @@ from emosieve.commands import (
 )
 from emosieve.commands.completion import heed_shell
 from emosieve.commands.language import environment_language, speak, spoken
-from emosieve.errors import SetupError
-from emosieve.text import Phrase, escape
+from emosieve.errors import SetupError, code_of, next_step
+from emosieve.text import Message, Phrase, escape
 
 EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
     {
@@ -43,6 +43,9 @@ EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
 """What each exit status says to whoever called."""
 
 _PASSING = Phrase("{cause}; nothing is lost, try again", "{cause}；没有丢失任何结果，请重试")
+_MENDABLE = Phrase(
+    "{cause}; nothing is lost; {step}, then try again", "{cause}；没有丢失任何结果；请{step}，然后重试"
+)
 
 
 class _Commands(TyperGroup):
@@ -122,13 +125,18 @@ def run() -> int:
         _say(error.text(spoken()))
         return 2
     except OSError as error:
-        reason = error.strerror or str(error)
-        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        _say(_PASSING(cause=f"{where}{reason}").text(spoken()))
+        _say(_passing(error).text(spoken()))
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _passing(error: OSError) -> Message:
+    reason = error.strerror or str(error)
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    cause, step = f"{where}{reason}", next_step(code_of(error))
+    return _MENDABLE(cause=cause, step=step) if step else _PASSING(cause=cause)
 
 
 def _allow_any_encoding() -> None:

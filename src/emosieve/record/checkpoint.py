@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from pydantic import Field, TypeAdapter
 
+from emosieve.errors import naming
 from emosieve.record.decisions import START, Position
 from emosieve.record.lines import write_all
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
@@ -122,7 +123,8 @@ def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
         os.unlink(f"{path}.new")
     descriptor = open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        write_all(descriptor, orjson.dumps(document))
+        with naming(path):
+            write_all(descriptor, orjson.dumps(document))
     finally:
         os.close(descriptor)
     os.rename(f"{path}.new", path)

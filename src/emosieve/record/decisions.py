@@ -8,7 +8,7 @@ daemon, and no file under the root stays open between batches.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Final, Literal
 
@@ -16,6 +16,7 @@ import orjson
 import structlog
 from pydantic import Field
 
+from emosieve.errors import naming
 from emosieve.record.lines import (
     Event,
     cut_torn_tail,
@@ -134,27 +135,26 @@ class DecisionLog:
         is_new = not os.path.lexists(path)
         descriptor = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            whole = cut_torn_tail(descriptor)
-            try:
-                self._write(descriptor, events)
-            except OSError as error:
-                os.ftruncate(descriptor, whole)
-                error.filename = path
-                raise
+            with naming(path):
+                whole = cut_torn_tail(descriptor)
+                try:
+                    self._write(descriptor, events)
+                except OSError:
+                    # Where even this fails, whole lines that stay are found to be owed, and a torn one is cut.
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, whole)
+                    raise
         finally:
             os.close(descriptor)
         if is_new and self.sync != "never":
             sync_path(self.root)
 
     def _write(self, descriptor: int, events: Sequence[Mapping[str, Any]]) -> None:
-        if self.sync == "always":
-            for event in events:
-                write_all(descriptor, line_of(event))
+        lines = map(line_of, events)
+        for piece in lines if self.sync == "always" else (b"".join(lines),):
+            write_all(descriptor, piece)
+            if self.sync != "never":
                 sync_data(descriptor)
-            return
-        write_all(descriptor, b"".join(map(line_of, events)))
-        if self.sync == "batch":
-            sync_data(descriptor)
 
     def _rotate_if_full(self) -> None:
         path = f"{self.root}/{LOG_NAME}"

@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from emosieve.errors import naming
 from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import START, DecisionLog
@@ -245,9 +246,10 @@ class _Writer:
         try:
             self._inode = os.fstat(descriptor).st_ino
             # Bytes beyond the known size come from a run that died; they are written again here.
-            os.ftruncate(descriptor, self._size)
-            os.lseek(descriptor, self._size, os.SEEK_SET)
-            write_all(descriptor, b"".join(self._buffer))
+            with naming(self._path):
+                os.ftruncate(descriptor, self._size)
+                os.lseek(descriptor, self._size, os.SEEK_SET)
+                write_all(descriptor, b"".join(self._buffer))
         finally:
             os.close(descriptor)
         self._size += self._buffered

@@ -4,6 +4,7 @@ import os
 import pwd
 from itertools import islice
 
+from emosieve.errors import code_of, next_step
 from emosieve.record.decisions import LOG_NAME
 from emosieve.service.preflight.lines import AS_WEBUI, Line
 from emosieve.service.preflight.site import Site, tasks_in
@@ -47,7 +48,8 @@ def absent(root: str) -> Line:
 
 def unlisted(root: str, error: OSError) -> Line:
     """Of a root that cannot be listed."""
-    return Line("error", "root", _NOT_LISTED(root=root, cause=error.strerror or str(error)), AS_WEBUI())
+    hint = AS_WEBUI() if isinstance(error, PermissionError) else next_step(code_of(error))
+    return Line("error", "root", _NOT_LISTED(root=root, cause=error.strerror or str(error)), hint)
 
 
 def about_root(site: Site) -> Line:
