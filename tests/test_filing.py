@@ -957,12 +957,12 @@ def test_what_took_a_files_place_since_the_look_is_not_copied(
     copied: list[bytes] = []
     copy_plain = copying._copy_plain
 
-    def swap_first(path: str, copy: str) -> None:
+    def swap_first(path: str, copy: str, should_stop: Callable[[], bool]) -> None:
         if path.endswith("a.wav"):
             (task / "a.wav").unlink()
             (task / "a.wav").symlink_to(secret) if kind == "symlink" else os.mkfifo(task / "a.wav")
         try:
-            copy_plain(path, copy)
+            copy_plain(path, copy, should_stop)
         finally:
             copied.extend(one.read_bytes() for one in Path(copy).parent.iterdir())
 

@@ -5,25 +5,34 @@ import filecmp
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
+from emosieve.errors import CopyStopped, naming
+from emosieve.record.lines import write_all
 from emosieve.record.locking import open_plain
 from emosieve.record.syncing import sync_path
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, Survey, survey_directory
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES: Final = 1 << 22
+"""A stop is heard between two blocks of a file, so what is smaller is copied to its end."""
+
+ShouldStop = Callable[[], bool]
 
 
-def copy_task(path: str, copy: str, survey: Survey) -> None:
+def copy_task(path: str, copy: str, survey: Survey, should_stop: ShouldStop) -> None:
     """Copy a task with its modes, times and owners, and force it to the disk.
 
     Args:
         path: the task's directory.
         copy: where the copy goes; nothing stands there.
         survey: the task as it was looked at just now.
+        should_stop: asked within large files.
 
     Raises:
+        CopyStopped: it should; the copy is worth nothing then.
         OSError: it holds a FIFO, socket or device, changed meanwhile, or cannot be copied; the copy
             is worth nothing then.
     """
@@ -37,7 +46,7 @@ def copy_task(path: str, copy: str, survey: Survey) -> None:
                 errno.EFBIG, f"is nested deeper than {DEPTH_LIMIT} levels, too deep to be copied", path
             )
         _refuse_special(f"{path}/{file.name}", file.mode)
-    shutil.copytree(path, copy, symlinks=True, copy_function=_copy_plain)
+    _copy_tree(path, copy, should_stop)
     _keep_owners(path, copy)
     _sync_tree(copy)
     refuse_changed(path, survey)
@@ -45,17 +54,11 @@ def copy_task(path: str, copy: str, survey: Survey) -> None:
         raise OSError(errno.EIO, "was not copied whole", path)
 
 
-def _copy_plain(path: str, copy: str) -> None:
-    """Copy one file: a symlink or FIFO that took its place since the look is neither followed nor waited for."""
-    with open(open_plain(path, os.O_RDONLY), "rb") as file, open(copy, "xb") as there:
-        shutil.copyfileobj(file, there, _BLOCK_BYTES)
-    shutil.copystat(path, copy, follow_symlinks=False)
-
-
-def copy_file(path: str, copy: str) -> None:
+def copy_file(path: str, copy: str, should_stop: ShouldStop) -> None:
     """Copy one file under a hidden name, force it to the disk, and give it its own name.
 
     Raises:
+        CopyStopped: it should stop.
         OSError: it is a FIFO, socket or device, or cannot be copied.
     """
     mode = os.lstat(path).st_mode
@@ -64,12 +67,15 @@ def copy_file(path: str, copy: str) -> None:
     hidden = f"{folder}/.emosieve-{os.lstat(path).st_ino}"
     with suppress(FileNotFoundError):
         os.unlink(hidden)
-    if stat.S_ISREG(mode):
-        _copy_plain(path, hidden)
-        sync_path(hidden)
-    else:
-        shutil.copy2(path, hidden, follow_symlinks=False)
-    os.rename(hidden, copy)
+    try:
+        _copy_one(path, hidden, mode, should_stop)
+        if stat.S_ISREG(mode):
+            sync_path(hidden)
+        os.rename(hidden, copy)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(hidden)
+        raise
     sync_path(folder)
 
 
@@ -141,6 +147,49 @@ def _refuse_special(path: str, mode: int) -> None:
     """A copy would open a FIFO or a device, and never end."""
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
         raise OSError(errno.ENOTSUP, "is a FIFO, socket or device, which cannot be copied", path)
+
+
+def _copy_tree(path: str, copy: str, should_stop: ShouldStop) -> None:
+    """Not ``shutil.copytree``: that goes on after an error, hides its number, and hears no stop."""
+    os.mkdir(copy)
+    with os.scandir(path) as entries:
+        for entry in entries:
+            there = f"{copy}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                _copy_tree(entry.path, there, should_stop)
+            else:
+                _copy_one(entry.path, there, entry.stat(follow_symlinks=False).st_mode, should_stop)
+    shutil.copystat(path, copy)
+
+
+def _copy_one(path: str, copy: str, mode: int, should_stop: ShouldStop) -> None:
+    if stat.S_ISLNK(mode):
+        os.symlink(os.readlink(path), copy)
+    else:
+        _copy_plain(path, copy, should_stop)
+    shutil.copystat(path, copy, follow_symlinks=False)
+
+
+def _copy_plain(path: str, copy: str, should_stop: ShouldStop) -> None:
+    """Copy one file: a symlink or FIFO that took its place since the look is neither followed nor waited for."""
+    source = open_plain(path, os.O_RDONLY)
+    try:
+        target = open_plain(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            while block := _read(source, path):
+                with naming(copy):
+                    write_all(target, block)
+                if len(block) == _BLOCK_BYTES and should_stop():
+                    raise CopyStopped(path)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _read(descriptor: int, path: str) -> bytes:
+    with naming(path):
+        return os.read(descriptor, _BLOCK_BYTES)
 
 
 def _keep_owners(path: str, copy: str) -> None:

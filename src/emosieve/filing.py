@@ -16,15 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from emosieve.copying import (
-    copy_file,
-    copy_task,
-    is_finished_copy,
-    is_finished_file,
-    is_outdated_copy,
-    refuse_changed,
-)
-from emosieve.errors import SetupError
+from emosieve import copying
+from emosieve.errors import SetupError, naming
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
 from emosieve.record.syncing import sync_path
 from emosieve.text import Message, Phrase
@@ -122,7 +115,7 @@ class Folders:
                 raise SetupError(_ONE_FOLDER(first=twin, second=folder))
 
     def clean(self) -> None:
-        """Remove what a run that died left half copied or removed; call it only while the log is locked."""
+        """Remove what was left half copied or removed; call it only while the log is locked."""
         for folder in ("", *self.by_verdict.values()):
             for left in (self.staging, self.removing):
                 shutil.rmtree(os.path.join(self.path(folder), left), ignore_errors=True)
@@ -165,13 +158,24 @@ def folder_problem(path: str) -> Message | None:
 
 
 class Mover:
-    """Moves tasks between folders for the length of one batch, with every folder held open by descriptor."""
+    """Moves tasks between folders for the length of one batch, with every folder held open by descriptor.
 
-    def __init__(self, folders: Folders) -> None:
+    Args:
+        folders: of the root.
+        should_stop: asked within a copy to another file system, which may take long; a rename is never
+            cut short.
+    """
+
+    def __init__(self, folders: Folders, should_stop: copying.ShouldStop = lambda: False) -> None:
         self._folders = folders
+        self._should_stop = should_stop
         self._descriptors: dict[str, int] = {}
         self.has_copied = False
         """Whether any move of this batch went to another file system."""
+        self.has_moved = False
+        """Whether any move was begun, so that there may be something to force to the disk."""
+        self.left_over: OSError | None = None
+        """Why something stands on that was out of sight already; ``Folders.clean`` removes it."""
 
     def __enter__(self) -> Self:
         return self
@@ -216,6 +220,7 @@ class Mover:
             FileExistsError: the destination is taken by something else.
             OSError: it cannot be moved now.
         """
+        self.has_moved = True
         status = self.stat(source)
         if status is None or (directory and (status.st_dev, status.st_ino) != directory):
             raise FileNotFoundError(errno.ENOENT, "is gone", self._folders.path(source))
@@ -224,12 +229,12 @@ class Mover:
             return
         path, copy = self._folders.path(source), self._folders.path(destination)
         survey = survey_directory(path, "")
-        if there is not None and is_outdated_copy(survey, path, copy):
+        if there is not None and copying.is_outdated_copy(survey, path, copy):
             self._remove(destination, survey_directory(copy, ""))
             there = None
         if there is None:
             self._copy(source, destination, survey)
-        elif not is_finished_copy(survey, path, copy):
+        elif not copying.is_finished_copy(survey, path, copy):
             raise FileExistsError(errno.EEXIST, "is taken", copy)
         self._remove(source, survey)
 
@@ -240,25 +245,27 @@ class Mover:
             FileExistsError: the filed task has a file of that name by now.
             OSError: a file cannot be moved now; those before it are.
         """
+        self.has_moved = True
         for name in files:
             come_from, go_to = f"{source}/{name}", f"{destination}/{name}"
             if self.stat(come_from) is None:
                 continue
             path, copy = self._folders.path(come_from), self._folders.path(go_to)
             if self.stat(go_to) is not None:
-                if not is_finished_file(path, copy):
+                if not copying.is_finished_file(path, copy):
                     raise FileExistsError(errno.EEXIST, "is taken", copy)
                 os.unlink(path)
             elif not self._is_renamed(come_from, go_to):
-                copy_file(path, copy)
+                copying.copy_file(path, copy, self._should_stop)
                 os.unlink(path)
         self._forget(source)
         os.rmdir(self._folders.path(source))
 
     def sync(self) -> None:
         """Force the names in all folders of this batch to the disk."""
-        for descriptor in self._descriptors.values():
-            os.fsync(descriptor)
+        for folder, descriptor in self._descriptors.items():
+            with naming(self._folders.path(folder)):
+                os.fsync(descriptor)
 
     def _folder(self, folder: str) -> int:
         if folder not in self._descriptors:
@@ -268,7 +275,14 @@ class Mover:
     def _rename(self, source: str, destination: str) -> None:
         source_folder, source_name = os.path.split(source)
         folder, name = os.path.split(destination)
-        os.rename(source_name, name, src_dir_fd=self._folder(source_folder), dst_dir_fd=self._folder(folder))
+        come_from, go_to = self._folder(source_folder), self._folder(folder)
+        try:
+            os.rename(source_name, name, src_dir_fd=come_from, dst_dir_fd=go_to)
+        except OSError as error:
+            # Of the three directories that a rename writes, the kernel names none.
+            paths = [self._folders.path(one) for one in (source, source_folder, folder)]
+            barred = (path for path in paths if not os.access(path, os.W_OK))
+            raise OSError(error.errno, error.strerror, next(barred, paths[0])) from None
 
     def _is_renamed(self, source: str, destination: str) -> bool:
         """Try to rename; False where that would cross file systems, or (in containers) mounts of one."""
@@ -290,16 +304,20 @@ class Mover:
         staging = os.path.join(folder, self._folders.staging)
         path, parent, hidden = map(self._folders.path, (source, folder, staging))
         shutil.rmtree(hidden, ignore_errors=True)
-        os.mkdir(hidden, 0o700)  # nobody else may look into what is not yet known to be whole
         try:
-            copy_task(path, f"{hidden}/{name}", survey)
+            os.mkdir(hidden, 0o700)  # nobody else may look into what is not yet known to be whole
+            copying.copy_task(path, f"{hidden}/{name}", survey, self._should_stop)
             if self.stat(destination) is not None:
                 raise FileExistsError(errno.EEXIST, "is taken by now", self._folders.path(destination))
             self._rename(f"{staging}/{name}", destination)
             sync_path(parent)
+        except OSError as error:
+            # Said of the place that the operator knows, not of the hidden copy.
+            if isinstance(error.filename, str):
+                error.filename = error.filename.replace(hidden, parent, 1)
+            raise
         finally:
-            self._forget(staging)
-            shutil.rmtree(hidden, ignore_errors=True)
+            self._clear(staging)
 
     def _remove(self, source: str, survey: Survey) -> None:
         """Out of sight by one rename, then deleted: a source is never seen half gone."""
@@ -307,12 +325,22 @@ class Mover:
         bin_location = f"{folder}/{self._folders.removing}" if folder else REMOVING
         os.makedirs(self._folders.path(bin_location), exist_ok=True)
         gone = f"{bin_location}/{survey.directory[1]}"
-        refuse_changed(self._folders.path(source), survey)
-        self._rename(source, gone)
-        shutil.rmtree(self._folders.path(gone), ignore_errors=True)
-        self._forget(bin_location)
-        with suppress(OSError):
-            os.rmdir(self._folders.path(bin_location))
+        try:
+            copying.refuse_changed(self._folders.path(source), survey)
+            self._rename(source, gone)
+        except FileNotFoundError:
+            if self.stat(source) is not None:
+                raise
+            # Somebody deleted it meanwhile: it stands where it was copied to, and is gone here.
+        self._clear(bin_location)
+
+    def _clear(self, folder: str) -> None:
+        self._forget(folder)
+        try:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._folders.path(folder))
+        except OSError as error:
+            self.left_over = error
 
     def _forget(self, folder: str) -> None:
         """Close a folder: a descriptor must not outlive what it stands for."""

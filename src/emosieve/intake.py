@@ -10,6 +10,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 import structlog
 
 from emosieve.debts import BY_HAND, covers, debt_of, owed_after
+from emosieve.errors import CopyStopped
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
@@ -134,14 +136,14 @@ class Intake:
 
         Args:
             proposals: of tasks that were looked at just now.
-            should_stop: asked after each copy to another file system, which may take long; what is
-                left stays owed. Renames are never cut short.
+            should_stop: asked within and after each copy to another file system, which may take long;
+                what is left stays owed. Renames are never cut short.
 
         Raises:
             OSError: the log cannot be written; nothing was moved.
             SetupError: a folder will not do; nothing was logged.
         """
-        with self.log.locked(), Mover(self.folders) as mover:
+        with self.log.locked(), Mover(self.folders, should_stop) as mover:
             self.folders.make()
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._owed(before, mover)
@@ -151,10 +153,11 @@ class Intake:
             moves += [
                 _Move(debt) for debt in owed.values() if debt.event in BY_HAND and debt.source not in planned
             ]
-            for move in moves:
-                outcomes.append(self._make(move, owed, mover))
-                if mover.has_copied and should_stop():
-                    break
+            with suppress(CopyStopped):
+                for move in moves:
+                    outcomes.append(self._make(move, owed, mover))
+                    if mover.has_copied and should_stop():
+                        break
             if outcomes and self.log.sync != "never":
                 mover.sync()
             self._conclude(before, owed)
