@@ -282,7 +282,9 @@ class TestFailure:
         """The task is filed, and the next start replays what the checkpoint does not know."""
         intake = intake_of(root)
         with capture_logs() as events:
-            monkeypatch.setattr("emosieve.intake.save_checkpoint", _raises(OSError(errno.ENOSPC, "No space")))
+            monkeypatch.setattr(
+                "emosieve.conclusion.save_checkpoint", _raises(OSError(errno.ENOSPC, "No space"))
+            )
             intake.commit([proposal_for(make_task())])
             monkeypatch.undo()
         intake_of(root)

@@ -15,7 +15,7 @@ WINGS = [
     {"record"},
     {"copying"},
     {"filing"},
-    {"proposals", "debts"},
+    {"conclusion", "proposals", "debts"},
     {"intake"},
     {"revision"},
     {"service"},

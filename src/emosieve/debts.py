@@ -7,17 +7,27 @@ is none.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Owed
+from emosieve.record.lines import Event
 from emosieve.watch.inbox import Inbox
 
 BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 """Events whose moves are made as soon as they are found: their source may not stand in the inbox."""
 _KINDS: Final = BY_HAND | {"decided", "quarantined"}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A logged move, the directory it must find, and the event if this commit logged it."""
+
+    debt: Owed
+    directory: tuple[int, int] | None = None
+    event: Event | None = None
 
 
 def debt_of(event: Mapping[str, Any]) -> Owed:

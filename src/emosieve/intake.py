@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import structlog
 
-from emosieve.debts import BY_HAND, covers, debt_of, owed_after
-from emosieve.errors import CopyStopped
+from emosieve.conclusion import Conclusion
+from emosieve.debts import BY_HAND, Move, covers, debt_of, owed_after
+from emosieve.errors import CopyStopped, cause_of
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
@@ -26,7 +27,6 @@ from emosieve.record.decisions import SCHEMA, DecisionLog
 from emosieve.record.lines import Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
-from emosieve.text import escape
 from emosieve.watch.inbox import survey_directory
 
 NUMBERS: Final = ("time", "emotion", "confidence", "gap", "scores")
@@ -81,8 +81,16 @@ class Intake:
         self.folders = Folders(root, by_verdict)
         self.log = DecisionLog(root)
         self.report = Report(root)
-        self._report_trouble: str | None = None
+        self._conclusion = Conclusion(self.log, self.report)
+        self._causes: dict[str, str] = {}
+        """Why moves failed, by source: while neither log nor checkpoint can be written, nothing else remembers."""
+        self._unwritable: str | None = None
         self.apply(settings)
+
+    @property
+    def behind(self) -> OSError | None:
+        """Why report, checkpoint or a removal are behind: the next commit, even one of nothing, goes on there."""
+        return self._conclusion.behind
 
     def apply(self, settings: Settings) -> None:
         """Take new settings of log, report and time zone."""
@@ -144,6 +152,8 @@ class Intake:
             SetupError: a folder will not do; nothing was logged.
         """
         with self.log.locked(), Mover(self.folders, should_stop) as mover:
+            if self.behind:
+                self.folders.clean()
             self.folders.make()
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._owed(before, mover)
@@ -151,16 +161,14 @@ class Intake:
             moves = self._log_all(standing, owed, mover)
             planned = {move.debt.source for move in moves}
             moves += [
-                _Move(debt) for debt in owed.values() if debt.event in BY_HAND and debt.source not in planned
+                Move(debt) for debt in owed.values() if debt.event in BY_HAND and debt.source not in planned
             ]
             with suppress(CopyStopped):
                 for move in moves:
                     outcomes.append(self._make(move, owed, mover))
                     if mover.has_copied and should_stop():
                         break
-            if outcomes and self.log.sync != "never":
-                mover.sync()
-            self._conclude(before, owed)
+            self._conclusion.conclude(before, owed, mover)
         return outcomes
 
     def preview(self, proposals: Sequence[Proposal]) -> list[Done]:
@@ -188,7 +196,7 @@ class Intake:
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._owed(before, mover)
             self.log.append([self._event(body)])
-            self._conclude(before, owed)
+            self._conclusion.conclude(before, owed, mover)
 
     def rebuild_report(self) -> None:
         """Make the report anew from the whole log.
@@ -240,10 +248,10 @@ class Intake:
         proposals: Sequence[Proposal],
         owed: dict[str, Owed],
         mover: Mover,
-    ) -> list["_Move"]:
+    ) -> list[Move]:
         """Append what is new in the proposals; gives the moves to make."""
         events: list[Event] = []
-        moves: list[_Move] = []
+        moves: list[Move] = []
         taken: set[str] = set()
         for proposal in proposals:
             debt = owed.get(proposal.source)
@@ -252,7 +260,7 @@ class Intake:
                 event = self._new_event(proposal, debt, mover, taken)
                 debt = debt_of(event)
                 events.append(event)
-            moves.append(_Move(debt, proposal.survey.directory, event))
+            moves.append(Move(debt, proposal.survey.directory, event))
         self.log.append(events)
         owed.update({move.debt.source: move.debt for move in moves})
         return moves
@@ -278,7 +286,7 @@ class Intake:
         """The moves that are owed by now: the checkpoint's, and those logged since by a run that died."""
         return owed_after(self.log.read(checkpoint.filed), checkpoint.owed, self.folders, mover)
 
-    def _make(self, move: "_Move", owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
+    def _make(self, move: Move, owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
         """Make one move; a failure leaves it owed, and is logged once per change of cause."""
         debt = move.debt
         try:
@@ -286,17 +294,22 @@ class Intake:
         except OSError as error:
             debt = owed.get(debt.source, debt)
             gone = error.errno == errno.ENOENT and mover.stat(debt.source) is None
-            cause = escape(f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror or error}")
-            is_news = cause != debt.cause
-            owed[debt.source] = replace(debt, cause=cause)
             if gone:
-                del owed[debt.source]
+                error = FileNotFoundError(errno.ENOENT, GONE)
+            # The task's own path stands beside the cause wherever that is told.
+            cause = cause_of(error).removesuffix(f": {self.folders.path(debt.source)}")
+            is_news = cause not in {debt.cause, self._causes.get(debt.source)}
+            owed[debt.source] = replace(debt, cause=cause)
+            self._causes[debt.source] = cause
+            if gone:
+                del owed[debt.source], self._causes[debt.source]
             if is_news:
                 self._log_quietly(
                     {"event": "failed", "task": debt.task, "source": debt.source, "cause": cause}
                 )
             return NotDone(debt.task, debt.source, cause, gone, is_news)
         owed.pop(debt.source, None)
+        self._causes.pop(debt.source, None)
         event = move.event
         if event is None and debt.event != "joined":
             event = self.log.last_about(debt.destination)
@@ -325,37 +338,10 @@ class Intake:
 
     def _log_quietly(self, body: Mapping[str, Any]) -> None:
         """Log what is good to know but must not keep other tasks waiting."""
+        before, self._unwritable = self._unwritable, None
         try:
             self.log.append([self._event(body)])
         except OSError as error:
-            log.warning("decisions.unwritable", path=self.root, cause=str(error))
-
-    def _conclude(self, before: Checkpoint, owed: dict[str, Owed]) -> None:
-        """Project the report and write the checkpoint; neither may undo what is filed."""
-        reported = before.reported
-        try:
-            reported = self.report.project(self.log, reported)
-            trouble = None
-        except OSError as error:
-            trouble = escape(str(error))
-        if trouble != self._report_trouble:
-            self._report_trouble = trouble
-            if trouble:
-                log.warning("report.failing", path=self.root, cause=trouble, hint="filing goes on")
-            else:
-                log.info("report.mended", path=self.root)
-        after = Checkpoint(self.log.end(), owed, reported)
-        if after != before:
-            try:
-                save_checkpoint(self.root, after)
-            except OSError as error:
-                log.warning("checkpoint.unwritable", path=self.root, cause=escape(str(error)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A logged move, the directory it must find, and the event if this commit logged it."""
-
-    debt: Owed
-    directory: tuple[int, int] | None = None
-    event: Event | None = None
+            self._unwritable = cause_of(error)
+            if before != self._unwritable:
+                log.warning("decisions.unwritable", path=self.root, cause=self._unwritable)

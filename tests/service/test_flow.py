@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from structlog.testing import capture_logs
 from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.record.decisions import DecisionLog
+from emosieve.record.report import Report
 from emosieve.service import flow as flow_module
 from emosieve.service.flow import Flow
 from emosieve.settings import Settings
@@ -321,3 +324,82 @@ def test_one_decision_that_cannot_be_logged_does_not_keep_the_others(
 
     assert ["outputs_0", "outputs_2"] == names_in(root / "normal")
     assert ["internal.error"] == [event["event"] for event in events if event["event"] != "task.filed"]
+
+
+def test_a_report_that_could_not_be_written_is_mended_without_a_task(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is tried again in a while, though nothing else is to do; until then the trouble is told, then it is past."""
+    make_task()
+    flow = flow_of(root, time)
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "report")
+
+    with monkeypatch.context() as patch, capture_logs() as events:
+        patch.setattr(Report, "project", refuse)
+        flow.step()
+        assert [] == flow.step()
+        time.pass_(flow.due_in() or 0)
+        flow.step()
+    assert flow.trouble is not None
+    assert ("ENOSPC", True) == (flow.trouble.code, flow.trouble.retry_at is not None)
+    time.pass_(flow.due_in() or 0)
+    flow.step()
+
+    assert ["report.failing"] == [event["event"] for event in events if event["event"].startswith("report")]
+    assert "[outputs_" in (root / "quality_report.txt").read_text("utf-8")
+    assert (None, None) == (flow.trouble.retry_at, flow.due_in())
+
+
+def test_a_block_ends_when_its_last_task_is_gone(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A task that was deleted while it waited leaves nobody blocked."""
+    task = make_task()
+    flow = flow_of(root, time)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            DecisionLog, "append", _fails_with(OSError(errno.ENOSPC, "No space left on device", "log"))
+        )
+        flow.step()
+    assert flow.is_blocked
+    shutil.rmtree(task)
+    time.pass_(flow.due_in() or 0)
+    flow.step()
+    flow.step()
+
+    assert (False, None) == (flow.is_blocked, flow.due_in())
+
+
+def test_a_move_that_fails_is_told_once_though_nothing_can_be_noted(
+    root: Path,
+    make_task: MakeTask,
+    time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While log and checkpoint cannot be written either, the cause of a failed move is still told once."""
+    make_task()
+    flow = flow_of(root, time)
+    read_only = OSError(errno.EROFS, "Read-only file system")
+    with monkeypatch.context() as patch, capture_logs() as events:
+        patch.setattr(os, "rename", _fails_with(read_only))
+        patch.setattr(flow.intake, "_log_quietly", lambda _body: None)
+        for _ in range(3):
+            flow.step()
+            time.pass_(60)
+
+    assert 1 == [event["event"] for event in events].count("task.failed")
+
+
+def _fails_with(error: OSError) -> Callable[..., None]:
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    return fail

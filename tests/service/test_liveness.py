@@ -289,3 +289,24 @@ def test_the_file_says_its_schema(place: Path, liveness: Liveness) -> None:
     liveness.beat("facts", lambda: STATUS)
 
     assert orjson.loads(only_file(place).read_bytes())["schema"] == 1
+
+
+def test_a_status_that_could_not_be_written_is_written_later(
+    root: Path, liveness: Liveness, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing changed since, the next beat that can writes it."""
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, capture_logs() as events:
+        patch.setattr(os, "rename", refuse)
+        liveness.beat("facts", lambda: STATUS)
+        ticks.now += HEARTBEAT_SECONDS
+        liveness.beat("facts", lambda: STATUS)
+    assert read_heartbeat(str(root)) is None
+    ticks.now += HEARTBEAT_SECONDS
+    liveness.beat("facts", lambda: STATUS)
+
+    assert STATUS == found(root).status
+    assert ["status.unwritable"] == [event["event"] for event in events]

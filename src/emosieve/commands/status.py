@@ -30,7 +30,7 @@ from emosieve.commands.status_words import (
     STATES,
     WRITERS,
 )
-from emosieve.errors import SetupError
+from emosieve.errors import SetupError, next_step
 from emosieve.text import Language, Message, escape, waiting_words
 
 if TYPE_CHECKING:
@@ -126,7 +126,12 @@ class _Page:
         """Each row behind its label; a label that was just said is not said again."""
         labels = [self._say(LABELS[label]()) for label, _ in rows]
         shown = ["" if place and labels[place - 1] == label else label for place, label in enumerate(labels)]
-        return columns([[label, self._say(message)] for label, (_, message) in zip(shown, rows, strict=True)])
+        heads = columns([[label, "|"] for label in shown])
+        return [
+            line
+            for head, (_, message) in zip(heads, rows, strict=True)
+            for line in hanging(head.removesuffix("|"), self._say(message))
+        ]
 
     def _of_daemon(self) -> "Iterator[tuple[str, Message]]":
         found = self._found
@@ -150,7 +155,7 @@ class _Page:
         if one.joined or one.failed:
             yield "decided", LINES["more"](joined=one.joined, failed=one.failed)
         if one.trouble:
-            yield from self._trouble(one.trouble)
+            yield from self._trouble(one.trouble, one)
 
     def _events(self, one: "Status") -> Message:
         why = one.mode_reason[self._language]
@@ -158,10 +163,15 @@ class _Page:
             return LINES["events"](mode=one.mode, why=why)
         return LINES["last_hint"](mode=one.mode, why=why, age=self._span(self._now - one.last_hint_at))
 
-    def _trouble(self, trouble: "Trouble") -> "Iterator[tuple[str, Message]]":
+    def _trouble(self, trouble: "Trouble", one: "Status") -> "Iterator[tuple[str, Message]]":
         yield "error", LINES["trouble"](time=moment(trouble.time, self._zone), cause=trouble.cause)
+        lasts = trouble.retry_at is not None or "not_moved" in one.reasons
+        step = next_step(trouble.code) if lasts else None
+        if step:
+            yield "error", LINES["step"](step=step)
         if trouble.retry_at is not None and trouble.retry_at > self._now:
-            yield "error", LINES["retry"](rest=self._span(trouble.retry_at - self._now))
+            line = LINES["behind" if one.state == "watching" else "retry"]
+            yield "error", line(rest=self._span(trouble.retry_at - self._now))
 
     def _of_root(self) -> "Iterator[tuple[str, Message]]":
         found = self._found
@@ -289,6 +299,7 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         "last_error": {
             "time": iso(trouble.time),
             "cause": trouble.cause,
+            "code": trouble.code,
             "retry": iso(trouble.retry_at),
         }
         if trouble

@@ -39,6 +39,8 @@ LINES: Final = {
     ),
     "more": Phrase("joined {joined}, failed {failed}", "并入 {joined}，失败 {failed}"),
     "trouble": Phrase("{time}  {cause}", "{time}  {cause}"),
+    "step": Phrase("to do: {step}; the rest goes by itself", "请{step}；之后会自动继续"),
+    "behind": Phrase("filing goes on; that is tried again in {rest}", "归档照常进行；{rest}后再试"),
     "retry": Phrase("nothing is filed until the next try in {rest}", "{rest}后重试，在此之前不归档"),
     "inbox": Phrase(
         "{pending} pending, {overdue} of them overdue", "等待中 {pending} 个，其中超时 {overdue} 个"

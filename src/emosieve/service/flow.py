@@ -1,14 +1,14 @@
 """The flow of one root: listing, settling, judging, intake. The daemon feeds it for ever, a sweep once."""
 
-import errno
+import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
 
-from emosieve.errors import SetupError
+from emosieve.errors import SetupError, cause_of, code_of, next_step
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.proposals import Proposal, adopt, decide, refuse
 from emosieve.record.decisions import LOG_NAME
@@ -71,6 +71,7 @@ class Flow:
         self._blocked_until = 0.0
         self._blocks = 0
         self._blocked_by: str | None = None
+        self._mend_at = math.inf
         self.trouble: Trouble | None = None
 
     def apply(self, settings: Settings) -> None:
@@ -129,7 +130,15 @@ class Flow:
                 files += len(proposal.survey.files)
             if len(proposals) >= BATCH or looks >= _LOOKS or files >= FILE_LIMIT or should_stop():
                 break
-        return self._commit(proposals, should_stop) if proposals else []
+        if proposals or self._must_try():
+            return self._commit(proposals, should_stop)
+        return []
+
+    def _must_try(self) -> bool:
+        """Whether a commit of nothing is due: no task would bring up again what is left to be mended."""
+        if self._blocked_by is not None:
+            return "blocked" not in self.settling.reasons()
+        return self.clock.monotonic() >= self._mend_at
 
     @property
     def is_blocked(self) -> bool:
@@ -137,9 +146,11 @@ class Flow:
         return self._blocked_by is not None
 
     def due_in(self) -> float | None:
-        """Seconds until ``step`` has something to do; ``None`` when nothing is pending."""
+        """Seconds until ``step`` has something to do; ``None`` when nothing is pending, nor to be mended."""
         due = self.settling.due_in()
-        return None if due is None else max(due, self.blocked_for())
+        mend = 0.0 if self.is_blocked and self._must_try() else self._mend_at - self.clock.monotonic()
+        soonest = min(mend, math.inf if due is None else due)
+        return None if soonest == math.inf else max(soonest, self.blocked_for())
 
     def blocked_for(self) -> float:
         """Seconds until filing is tried again after it failed as a whole; 0 when it works."""
@@ -186,6 +197,7 @@ class Flow:
         except Exception as error:  # noqa: BLE001 - whatever one task brings out, the others go on
             return self._commit_one_by_one(error, proposals, should_stop)
         self._unblock()
+        self._heed_behind()
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 self._count(outcome)
@@ -230,29 +242,48 @@ class Flow:
             self.settling.defer(failure.source, "not_moved", failure.cause)
         if failure.is_news:
             self.counts.failed += 1
-            self.trouble = Trouble(f"{failure.task}: {failure.cause}", self.clock.wall())
+            code = failure.cause.partition(":")[0]
+            self.trouble = Trouble(f"{failure.task}: {failure.cause}", self.clock.wall(), code=code)
             path = self.intake.folders.path(failure.source)
-            log.error("task.failed", task=failure.task, path=path, cause=failure.cause)
+            log.error("task.failed", task=failure.task, path=path, cause=failure.cause, hint=_hint(code))
 
     def _block(self, error: Exception, proposals: list[Proposal]) -> None:
         """The disk is full, read-only or gone. All of it is tried again; what is logged is found again then."""
         self._blocks += 1
         seconds = min(_LONGEST_BLOCK_SECONDS, 2.0 ** min(self._blocks - 1, 6))
         self._blocked_until = self.clock.monotonic() + seconds
-        cause = _words(error)
-        now = self.clock.wall()
-        self.trouble = Trouble(cause, now, now + seconds)
+        cause = cause_of(error, f"{self.root}/{LOG_NAME}")
+        self.trouble = self._trouble(error, seconds)
         for proposal in proposals:
             self.settling.defer(proposal.source, "blocked", cause)
         if cause != self._blocked_by:
             self._blocked_by = cause
-            log.error("watch.blocked", path=self.root, cause=cause, retry_seconds=seconds)
+            log_block(self.root, error, cause, seconds)
 
     def _unblock(self) -> None:
         if self._blocked_by is not None:
             log.info("watch.unblocked", path=self.root)
-            self.trouble = Trouble(self._blocked_by, self.clock.wall())
+            self._end_trouble()
         self._blocked_by, self._blocks = None, 0
+
+    def _heed_behind(self) -> None:
+        """Report and checkpoint that are behind are tried again in a while, whether tasks come or not."""
+        behind, was_behind = self.intake.behind, self._mend_at != math.inf
+        self._mend_at = math.inf
+        if behind is not None:
+            seconds = self.settling.policy.rescan_seconds
+            self._mend_at = self.clock.monotonic() + seconds
+            self.trouble = self._trouble(behind, seconds)
+        elif was_behind:
+            self._end_trouble()
+
+    def _trouble(self, error: Exception, seconds: float) -> Trouble:
+        now = self.clock.wall()
+        return Trouble(cause_of(error, f"{self.root}/{LOG_NAME}"), now, now + seconds, code_of(error))
+
+    def _end_trouble(self) -> None:
+        if self.trouble is not None:
+            self.trouble = replace(self.trouble, time=self.clock.wall(), retry_at=None)
 
 
 def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
@@ -286,8 +317,11 @@ def _log_decision(event: Any, destination: str) -> None:
     )
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno:
-        name = errno.errorcode.get(error.errno, str(error.errno))
-        return escape(f"{name}: {error.strerror}: {error.filename or 'the decision log'}")
-    return escape(str(error))
+def log_block(root: str, error: Exception, cause: str, seconds: float) -> None:
+    """Say that nothing can be filed, and what the operator can do about it."""
+    log.error("watch.blocked", path=root, cause=cause, hint=_hint(code_of(error)), retry_seconds=seconds)
+
+
+def _hint(code: str | None) -> str | None:
+    step = next_step(code)
+    return str(step) if step else None

@@ -52,17 +52,19 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error that kept tasks from being filed; times are wall seconds.
+    """An error that kept tasks from being filed, or report or checkpoint from being written.
 
     Attributes:
-        cause: in words.
-        time: when it was last met.
-        retry_at: until when nothing at all is filed; ``None`` for a trouble of one task, or one that is over.
+        cause: in words, with the path.
+        time: wall seconds when it was last met.
+        retry_at: wall seconds of the next try; ``None`` for a trouble of one task, or one that is over.
+        code: the system's name of the error, as ``ENOSPC``, where it has one.
     """
 
     cause: str
     time: WallSeconds
     retry_at: WallSeconds | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,9 @@ class Liveness:
             rest = self._written_at + _WRITE_SECONDS - now
             if rest > 0:
                 return rest
-            self._written, self._written_at = facts, now
-            self._write(make())
+            # What could not be written is written at the next beat, though its facts are the same.
+            self._written_at = now
+            self._written = facts if self._is_written(make()) else None
         elif not is_due:
             return self._touched_at + HEARTBEAT_SECONDS - now
         self._touched_at = now
@@ -190,14 +193,18 @@ class Liveness:
                 os.unlink(self._path)
         self._path = None
 
-    def _write(self, status: Status) -> None:
+    def _is_written(self, status: Status) -> bool:
         try:
             self._path = self._path or os.path.join(_own_place(), self._name)
             _replace(self._path, json_bytes(_DOCUMENT.dump_python(_Document(1, status), mode="python")))
         except OSError as error:
+            self._touch()  # the old one; that the daemon lives is the first thing to know
             if not self._told:
                 self._told = True
                 log.warning("status.unwritable", path=error.filename or self._path, cause=error.strerror)
+            return False
+        self._told = False
+        return True
 
 
 def read_heartbeat(root: str) -> Heartbeat | None:
