@@ -4,18 +4,20 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final, get_args
 
 import structlog
 
 from emosieve import __version__
-from emosieve.errors import EmosieveError, SetupError
+from emosieve.errors import EmosieveError, SetupError, cause_of, code_of
 from emosieve.record.locking import IntakeLock, myself
-from emosieve.service.flow import Flow
+from emosieve.service.flow import Flow, log_block
 from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, Status, Trouble, pid_namespace
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
-from emosieve.service.preflight import examine, heed
+from emosieve.service.preflight import Line, examine, heed
 from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
 from emosieve.text import Language, Phrase, escape
@@ -65,6 +67,7 @@ class Daemon:
         self._hinted = False
         self._signalled = False
         self._trouble: Trouble | None = None
+        self._warned: list[Line] = []
         self._liveness: Liveness | None = None
         self._started_at = time.time()
         self._last_hint_at: float | None = None
@@ -104,12 +107,12 @@ class Daemon:
             self._flow.step(self._hears_stop)
             self._wait(self._pause(self._flow))
         except OSError as error:
-            if self._flow is not None and not self._is_same_root():
-                return  # it went away between the look at it and the listing
+            with suppress(OSError):
+                if self._flow is not None and not self._is_same_root():
+                    return  # it went away between the look at it and the listing
             # The root itself fails (EIO, a stale mount): close, and begin anew when it can be opened.
-            log.error("watch.blocked", path=self._given_root, cause=escape(str(error)), retry_seconds=5)
-            self._trouble = _trouble(error, _IDENTITY_SECONDS)
             self._close()
+            self._block(error, _IDENTITY_SECONDS)
             self._wait(_IDENTITY_SECONDS)
 
     def _open(self) -> bool:
@@ -129,13 +132,22 @@ class Daemon:
             self._close()
             if not self._started:
                 raise error if isinstance(error, EmosieveError) else _as_setup(error) from error
-            trouble = _trouble(error, _POLL_SECONDS[0])
-            if self._trouble is None or trouble.cause != self._trouble.cause:
-                log.error("watch.blocked", path=self._given_root, cause=trouble.cause, retry_seconds=1)
-            self._trouble = trouble
+            self._block(error, _POLL_SECONDS[0])
             return False
-        self._started, self._trouble = True, None
+        self._started = True
+        self._end_trouble()
         return True
+
+    def _block(self, error: Exception, seconds: float) -> None:
+        """The root cannot be worked on for now; said once per change of cause."""
+        cause, now = cause_of(error, self._given_root), time.time()
+        if self._trouble is None or self._trouble.retry_at is None or cause != self._trouble.cause:
+            log_block(self._given_root, error, cause, seconds)
+        self._trouble = Trouble(cause, now, now + seconds, code_of(error))
+
+    def _end_trouble(self) -> None:
+        if self._trouble is not None:
+            self._trouble = replace(self._trouble, retry_at=None)
 
     def _take(self, identity: Identity) -> None:
         root = os.path.realpath(self._given_root)
@@ -145,7 +157,7 @@ class Daemon:
         if self._liveness is None or self._liveness.identity != identity:
             self._forget_status()
             self._liveness = Liveness(identity)
-        heed(examine(root, self._settings))
+        self._examine(root)
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._lookout.arm(root)
         flow = Flow(root, self._settings)
@@ -161,6 +173,12 @@ class Daemon:
             standing=flow.settling.pending_count,
             profile=self._settings.profile,
         )
+
+    def _examine(self, root: str) -> None:
+        """Heed what is found; a warning is said once, however often the root must be opened anew."""
+        lines = examine(root, self._settings)
+        heed(line for line in lines if line.level == "error" or line not in self._warned)
+        self._warned = lines
 
     def _is_same_root(self) -> bool:
         """Notice a root that is gone, or another directory by now: all is closed, to be opened anew."""
@@ -247,6 +265,7 @@ class Daemon:
     def _close(self) -> None:
         self._lookout.leave()
         self._filed = self._totals()
+        self._trouble = self._last_trouble()
         self._flow = None
         self._identity = None
         if self._lock is not None:
@@ -277,7 +296,8 @@ class Daemon:
 
     def _status(self) -> Status:
         flow, settings, trouble, totals = self._flow, self._settings, self._last_trouble(), self._totals()
-        state: State = "waiting" if flow is None else "blocked" if flow.is_blocked else "watching"
+        is_blocked = flow.is_blocked if flow else bool(trouble and trouble.retry_at is not None)
+        state: State = "blocked" if is_blocked else "watching" if flow else "waiting"
         return Status(
             version=__version__,
             root=os.path.realpath(self._given_root),
@@ -314,11 +334,6 @@ class Daemon:
     def _stop(self, _number: int) -> None:
         self._signalled = True
         self._mailbox.post(Wake.STOP)
-
-
-def _trouble(error: Exception, retry_seconds: float) -> Trouble:
-    now = time.time()
-    return Trouble(escape(str(error)), now, now + retry_seconds)
 
 
 def _as_setup(error: OSError) -> SetupError:
