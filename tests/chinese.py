@@ -14,6 +14,9 @@ HEADS = {
     "command": "命令",
     "what it does": "作用",
     "status": "退出码",
+    "whatever happens": "无论发生什么",
+    "emosieve promises": "emosieve 保证",
+    "shown by": "由哪个测试证明",
 }
 """Heads of columns, by the English head."""
 

@@ -16,6 +16,7 @@ from emosieve.judge.ruleset import DEFAULT_ACTIONS
 from emosieve.service.logs import EVENTS
 from emosieve.settings.models import Actions, Settings
 from emosieve.text import Language
+from promises import PROMISES
 from sessions import with_sessions
 
 TOP = Path(__file__).parents[1]
@@ -85,6 +86,15 @@ def exit_table(language: Language) -> str:
     return _table(("status", "meaning"), rows, language)
 
 
+def promises_table(language: Language) -> str:
+    """Every fault with what is promised under it and the tests that show it."""
+    return _table(
+        ("whatever happens", "emosieve promises", "shown by"),
+        [one.row(language) for one in PROMISES],
+        language,
+    )
+
+
 def commands(family: typer.Typer = app, prefix: str = "") -> typing.Iterator[tuple[str, Any]]:
     """Names and functions of all commands, families flattened."""
     for command in family.registered_commands:
@@ -111,6 +121,7 @@ TABLES: dict[str, Callable[[Language], str]] = {
     "events": events_table,
     "commands": commands_table,
     "exit": exit_table,
+    "promises": promises_table,
 }
 
 
