@@ -144,7 +144,7 @@ def reclassify(
         elif (
             event is not None
             and not by_hand
-            and (event["event"] == "restored" or event.get("task") in reviewed)
+            and (event["event"] == "restored" or str(event.get("task")) in reviewed)
         ):
             left_alone = "restored" if event["event"] == "restored" else "reviewed"
         location = proposal.source
