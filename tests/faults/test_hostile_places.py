@@ -194,7 +194,7 @@ def test_a_directory_with_the_name_of_a_folder_is_no_task(root: Path, make_task:
 def test_a_task_that_is_a_mount_point_stays_and_is_told(
     root: Path, make_task: MakeTask, mounted: Callable[..., None]
 ) -> None:
-    """A task that a file system is mounted on is told of once, keeps none waiting, and is filed when it can be."""
+    """A task that a file system is mounted on is told of once, stays, and keeps none waiting."""
     (root / NAME).mkdir()
     mounted("-t", "tmpfs", "tmpfs", root / NAME)
     (root / NAME / "result.json").write_bytes(result_bytes())
