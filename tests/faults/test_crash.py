@@ -18,6 +18,7 @@ FULL = bool(os.environ.get("FULL"))
 OLD = [f"outputs_20240104_2230{number:02}" for number in range(18)]
 FIRST, SECOND, THIRD = (f"outputs_20240104_22310{number}" for number in range(3))
 GOOD, POOR = 0.9, 0.4
+pytestmark = pytest.mark.timeout(3600 if FULL else 300)
 
 
 def write_task(stage: Stage, name: str, confidence: float | None = GOOD) -> None:
@@ -144,9 +145,11 @@ def in_the_long_form(*parameters: object) -> tuple[object, ...]:
         pytest.param(IN_ROOT, RECLASSIFIED, id="reclassify"),
         pytest.param(FILE_SYSTEMS, COPY, id="a copy"),
         pytest.param(FILE_SYSTEMS, JOINED, id="a late directory, copied"),
-        pytest.param(FILE_SYSTEMS, RESTORED, id="restore, copied"),
         pytest.param(MOUNTS, COPY, id="a copy to another mount"),
-        *in_the_long_form(pytest.param(FILE_SYSTEMS, SENT_BACK, id="restore to the inbox, copied")),
+        *in_the_long_form(
+            pytest.param(FILE_SYSTEMS, RESTORED, id="restore, copied"),
+            pytest.param(FILE_SYSTEMS, SENT_BACK, id="restore to the inbox, copied"),
+        ),
     ],
     indirect=["stage"],
 )
@@ -186,8 +189,10 @@ def pairs_of_deaths(stage: Stage, scene: Scene) -> Iterator[tuple[Fault, Fault]]
     ("stage", "scene"),
     [
         pytest.param(IN_ROOT, SWEEP, id="a sweep"),
-        pytest.param(FILE_SYSTEMS, COPY, id="a copy"),
-        *in_the_long_form(pytest.param(IN_ROOT, RECLASSIFIED, id="reclassify")),
+        *in_the_long_form(
+            pytest.param(FILE_SYSTEMS, COPY, id="a copy"),
+            pytest.param(IN_ROOT, RECLASSIFIED, id="reclassify"),
+        ),
     ],
     indirect=["stage"],
 )
