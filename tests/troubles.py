@@ -74,6 +74,11 @@ def fill(disk: Path, leave: int = 0) -> Path:
     return ballast
 
 
+def remount(disk: Path, how: str) -> None:
+    """Remount a disk ``ro`` or ``rw``, at once: that the kernel refuses it is the failure that is looked for."""
+    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+
 def status_of(root: Path) -> dict[str, Any]:
     """What ``status --json`` says."""
     document: dict[str, Any] = json.loads(run("status", root, "--json").stdout)

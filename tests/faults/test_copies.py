@@ -8,7 +8,7 @@ import pytest
 from aftermath import assert_all_is_accounted_for
 from conftest import MakeTask, names_in, read_log, result_bytes
 from process import Watch
-from troubles import fill, injecting, wait_for_status
+from troubles import fill, injecting, remount, wait_for_status
 
 AUDIO = {"processed_audio.wav": bytes(200_000)}
 Mount = Callable[..., None]
@@ -70,16 +70,15 @@ def test_a_destination_can_be_remounted_read_only(
     elsewhere: Path,
     watch: Watch,
     make_task: MakeTask,
-    mounted: Mount,
 ) -> None:
     """Between two copies no file is held open for writing there; writable again, the task that waits is filed."""
     make_task("outputs_0", files=AUDIO)
     watch.wait_for("task.filed")
-    mounted("-o", "remount,ro", elsewhere)
+    remount(elsewhere, "ro")
     make_task("outputs_1", files=AUDIO)
     assert_told(watch, root, "EROFS", elsewhere)
 
-    mounted("-o", "remount,rw", elsewhere)
+    remount(elsewhere, "rw")
     watch.wait_for("task.filed", task="outputs_1")
     assert 0 == watch.stop()
     assert ["outputs_0", "outputs_1"] == names_in(elsewhere)

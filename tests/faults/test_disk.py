@@ -9,7 +9,7 @@ import pytest
 from aftermath import assert_all_is_accounted_for
 from conftest import MakeTask, names_in, read_log
 from process import Watch
-from troubles import assert_it_waits, assert_the_trouble_is_past, fill, injecting, wait_for_status
+from troubles import assert_it_waits, assert_the_trouble_is_past, fill, injecting, remount, wait_for_status
 
 FAST: dict[str, object] = {"watch__rescan_seconds": 0.5}
 Mount = Callable[..., None]
@@ -124,35 +124,35 @@ def test_a_status_without_room_is_told_later(
 
 
 def test_an_idle_daemon_lets_the_disk_be_remounted_read_only(
-    disk: Path, root: Path, watch: Watch, make_task: MakeTask, mounted: Mount
+    disk: Path, root: Path, watch: Watch, make_task: MakeTask
 ) -> None:
     """The kernel remounts the disk at once, since no file is held open for writing; writable again, all is filed."""
     make_task("outputs_1")
     watch.wait_for("task.filed")
     make_task("outputs_2").rename(root / "coming")
     (root / "coming").rename(root / "outputs_2")
-    mounted("-o", "remount,ro", disk)
+    remount(disk, "ro")
     assert_it_waits(watch, root, "EROFS", root / "decisions.jsonl")
 
-    mounted("-o", "remount,rw", disk)
+    remount(disk, "rw")
     assert_all_is_filed(watch, root, ["outputs_1", "outputs_2"])
 
 
 def test_a_daemon_at_work_lets_the_disk_be_remounted_read_only(
-    disk: Path, root: Path, make_task: MakeTask, mounted: Mount
+    disk: Path, root: Path, make_task: MakeTask
 ) -> None:
     """In the midst of thousands of moves the disk can be remounted; writable again, all are filed, decided once."""
     tasks = [make_task(f"outputs_{number:04}").name for number in range(2000)]
     with Watch(root, **FAST) as watch:
         watch.wait_for("task.filed")
-        remount = ["mount", "-o", "remount,ro", str(disk)]
+        command = ["mount", "-o", "remount,ro", str(disk)]
         # Only in the midst of a write does the kernel find the disk busy.
-        watch.wait_until(lambda: subprocess.run(remount, check=False, capture_output=True).returncode == 0)
+        watch.wait_until(lambda: subprocess.run(command, check=False, capture_output=True).returncode == 0)
         assert any(name in tasks for name in names_in(root))
         watch.wait_until(lambda: any("EROFS" in str(event.get("cause")) for event in watch.events))
         wait_for_status(watch, root, code="EROFS")
 
-        mounted("-o", "remount,rw", disk)
+        remount(disk, "rw")
         assert_all_is_filed(watch, root, tasks)
         failures = [event["task"] for event in watch.events if event["event"] == "task.failed"]
         assert sorted(set(failures)) == sorted(failures)
