@@ -4,7 +4,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, get_args
 
@@ -107,9 +106,8 @@ class Daemon:
             self._flow.step(self._hears_stop)
             self._wait(self._pause(self._flow))
         except OSError as error:
-            with suppress(OSError):
-                if self._flow is not None and not self._is_same_root():
-                    return  # it went away between the look at it and the listing
+            if self._flow is not None and not self._is_same_root():
+                return  # it went away between the look at it and the listing
             # The root itself fails (EIO, a stale mount): close, and begin anew when it can be opened.
             self._close()
             self._block(error, _IDENTITY_SECONDS)
