@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conftest import names_in
@@ -114,6 +114,7 @@ def test_each_line_is_given_once(deeds: list[tuple[str, int]]) -> None:
     assert all(line.startswith(b'{"event"') and line.count(b"\n") == 1 for line in seen)
 
 
+@example([("append", 1), ("rotate", 0), ("rotate", 0)], [])
 @given(
     st.lists(st.tuples(st.sampled_from(("append", "tear", "rotate")), st.integers(0, 4)), max_size=12),
     st.lists(st.tuples(st.sampled_from(("append", "tear", "rotate")), st.integers(0, 4)), max_size=12),

@@ -181,10 +181,10 @@ class DecisionLog:
 
     def end(self) -> Position:
         """The position after the last whole line; ``START`` for an empty log."""
-        end = self._end_of(LOG_NAME)
-        if end is None and (rotated := self.files()[:-1]):
-            end = self._end_of(rotated[-1])
-        return end or START
+        if (end := self._end_of(LOG_NAME)) is not None:
+            return end  # no listing of the root in the ordinary case
+        # Somebody may have emptied a rotated file: the last line then stands in one before it.
+        return next(filter(None, map(self._end_of, reversed(self.files()[:-1]))), START)
 
     def _end_of(self, name: str) -> Position | None:
         if (file := self.open_file(name)) is None:
