@@ -17,6 +17,16 @@ from typing import Any
 from emosieve.errors import BadResult
 from emosieve.judge.document import parse
 from emosieve.judge.labels import CLASSES, class_of
+from emosieve.judge.shares import (
+    HUNDRED,
+    PERCENT_FROM,
+    clamp,
+    kind_of,
+    looks_numeric,
+    read_number,
+    read_share,
+    within,
+)
 from emosieve.text import TEXT_LIMIT, escape
 
 FRAME_LIMIT = 50_000
@@ -28,10 +38,6 @@ CLASS_LIMIT = 256
 
 FRAME_KEYS = ("results", "frames", "frame_results", "segments")
 _PERCENT_SUM = (80.0, 120.0)
-_PERCENT_FROM = 1.5
-_HUNDRED = 100.0
-_CLAMP_TO_ONE = 1.02
-"""float32 gives confidences such as 1.0000001192, and rounding to three digits gives sums of 1.002."""
 _PLAIN = frozenset({int, float})
 
 
@@ -92,7 +98,7 @@ def read_result(data: bytes) -> Result:
         return _read_object({"frames": document})
     if isinstance(document, dict):
         return _read_object(document)
-    raise BadResult(f"holds {_kind(document)}, not an object or a list")
+    raise BadResult(f"holds {kind_of(document)}, not an object or a list")
 
 
 def _read_object(document: Mapping[str, Any]) -> Result:
@@ -109,7 +115,7 @@ def _read_object(document: Mapping[str, Any]) -> Result:
         emotion = max(scores, key=scores.__getitem__)
     confidence = document.get("confidence")
     if confidence is not None:
-        confidence = _share(*_number(confidence, "", "confidence"), "confidence")
+        confidence = read_share(*read_number(confidence, "", "confidence"), "confidence")
     elif scores:
         confidence = max(scores.values())
     return Result(
@@ -132,7 +138,7 @@ def _read_emotion(value: Any) -> str | None:
         raise BadResult(f"emotion is {value}, not an index from 0 to {len(CLASSES) - 1}")
     if isinstance(value, str):
         return class_of(value) or "unknown"
-    raise BadResult(f"emotion is {_kind(value)}, not a label")
+    raise BadResult(f"emotion is {kind_of(value)}, not a label")
 
 
 def _read_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
@@ -147,7 +153,7 @@ def _read_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
         if labels is None and len(scores) == len(CLASSES):
             labels = list(CLASSES)
         return _read_parallel_lists(labels, scores, where)
-    raise BadResult(f"{where}scores is {_kind(scores)}, not an object or a list")
+    raise BadResult(f"{where}scores is {kind_of(scores)}, not an object or a list")
 
 
 def _read_flat_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
@@ -160,7 +166,7 @@ def _read_flat_scores(document: Mapping[str, Any], where: str) -> dict[str, floa
         if class_of(label) in CLASSES and not (label == "other" and isinstance(value, str))
     ]
     # Only named classes make the form: a lone index beside other keys is an extra.
-    named = [label for label, value in pairs if not label.strip().isdecimal() and _looks_numeric(value)]
+    named = [label for label, value in pairs if not label.strip().isdecimal() and looks_numeric(value)]
     return _add_up(pairs, where) if named else {}
 
 
@@ -172,7 +178,7 @@ def _read_parallel_lists(labels: Any, scores: Sequence[Any], where: str) -> dict
         raise BadResult(f"{where}scores has {len(scores)} numbers and {count} labels")
     for label in labels:
         if isinstance(label, bool) or not isinstance(label, str | int):
-            raise BadResult(f"{where}labels holds {_kind(label)}")
+            raise BadResult(f"{where}labels holds {kind_of(label)}")
     return _add_up(list(zip(map(str, labels), scores, strict=True)), f"{where}scores.")
 
 
@@ -199,7 +205,7 @@ def _mean_scores(frames: Sequence[Any], labels: Any) -> dict[str, float]:
             _add_keys(frame, keys)
             scores = _read_scores(frame, where)
         else:
-            raise BadResult(f"frame {position} is {_kind(frame)}")
+            raise BadResult(f"frame {position} is {kind_of(frame)}")
         counted += bool(scores)
         for name, score in scores.items():
             columns.setdefault(name, []).append(score)
@@ -225,21 +231,19 @@ def _add_up(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, float]:
     if plain_scores is not None:
         return plain_scores
     parsed = [
-        (name, label, *_number(value, where, label))
+        (name, label, *read_number(value, where, label))
         for label, value in pairs
         if (name := class_of(label)) is not None
     ]
     plain = [value for _, _, value, percent in parsed if not percent]
-    in_percent = bool(plain) and min(plain) >= 0 and _PERCENT_FROM < max(plain) <= _PERCENT_SUM[1]
+    in_percent = bool(plain) and min(plain) >= 0 and PERCENT_FROM < max(plain) <= _PERCENT_SUM[1]
     in_percent = in_percent and _PERCENT_SUM[0] <= math.fsum(plain) <= _PERCENT_SUM[1]
     sums: dict[str, float] = {}
     for name, label, value, percent in parsed:
         is_percent = percent or in_percent
-        share = (
-            _within(value, _HUNDRED, where, label) / _HUNDRED if is_percent else _clamp(value, where, label)
-        )
+        share = within(value, HUNDRED, where, label) / HUNDRED if is_percent else clamp(value, where, label)
         sums[name] = sums.get(name, 0.0) + share
-    return _in_class_order({name: _clamp(total, where, name) for name, total in sums.items()})
+    return _in_class_order({name: clamp(total, where, name) for name, total in sums.items()})
 
 
 def _add_up_plain(pairs: Sequence[tuple[str, Any]]) -> dict[str, float] | None:
@@ -259,50 +263,6 @@ def _in_class_order(scores: dict[str, float]) -> dict[str, float]:
     return ordered if len(ordered) == len(scores) else {**ordered, **scores}
 
 
-def _looks_numeric(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.strip().endswith(("%", "％"))
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any, where: str, label: str) -> tuple[float, bool]:
-    """A finite number, and whether it was written with a percent sign."""
-    percent = False
-    if isinstance(value, str):
-        text = value.strip()
-        percent = text.endswith(("%", "％"))
-        try:
-            # float() takes "1_0" for ten; no writer means that.
-            value = float(text.rstrip("%％").replace("_", "?"))
-        except ValueError:
-            raise BadResult(f"{where}{escape(label)} is {escape(value)!r}, not a number") from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadResult(f"{where}{escape(label)} is {_kind(value)}, not a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise BadResult(f"{where}{escape(label)} is not a finite number")
-    return number, percent
-
-
-def _share(value: float, percent: bool, label: str) -> float:  # noqa: FBT001 - the pair that _number gives
-    if percent or _PERCENT_FROM < value <= _HUNDRED:
-        return _within(value, _HUNDRED, "", label) / _HUNDRED
-    return _clamp(value, "", label)
-
-
-def _clamp(value: float, where: str, label: str) -> float:
-    return 1.0 if 1.0 < value <= _CLAMP_TO_ONE else _within(value, 1.0, where, label)
-
-
-def _within(value: float, highest: float, where: str, label: str) -> float:
-    if 0.0 <= value <= highest:
-        return value + 0.0  # -0.0 is 0.0
-    raise BadResult(f"{where}{escape(label)} is {value:g}, out of range 0 to {highest:g}")
-
-
 def _text(value: Any) -> str | None:
     if value is None:
         return None
@@ -317,19 +277,3 @@ def _start_of_json(value: Any) -> str:
         if len(text) > TEXT_LIMIT:
             break
     return text
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
