@@ -28,7 +28,7 @@ from emosieve.errors import BadResult, SetupError
 from emosieve.filing import Folders, Mover
 from emosieve.intake import Intake
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.result import Result, read_result
+from emosieve.judge.result import FRAME_LIMIT, Result, read_result
 from emosieve.judge.ruleset import Evidence, Limits, RuleSet, judge
 from emosieve.proposals import decide
 from emosieve.record import layout
@@ -96,6 +96,9 @@ def _assert_sound(result: Result) -> None:
     for text in (result.emotion, result.granularity, result.timestamp, *result.scores):
         assert_can_be_shown(text or "")
     assert len(result.scores) <= 256
+    if result.frames is not None:
+        assert 1 <= result.frames.count <= FRAME_LIMIT
+        assert 1 / len(result.scores) <= result.frames.agreement <= 1
     assert result.emotion is None or result.emotion != ""
     assert (result.confidence is None) <= (not result.scores)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emosieve.errors import BadResult
 from emosieve.judge.document import LENIENT_SIZE_LIMIT, SIZE_LIMIT
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.result import FRAME_KEYS, Result, read_result
+from emosieve.judge.result import FRAME_KEYS, Frames, Result, read_result
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
 
@@ -372,7 +372,8 @@ def test_more_than_256_scores_are_refused() -> None:
 def test_frames_are_averaged(key: str) -> None:
     """Each known name of a list of frames gives the mean of the frames' scores."""
     result = read({key: [{"scores": {"happy": 1.0, "sad": 0.0}}, {"scores": {"happy": 0.5, "sad": 0.5}}]})
-    assert Result("happy", 0.75, {"happy": 0.75, "sad": 0.25}, granularity="frame") == result
+    expected = Result("happy", 0.75, {"happy": 0.75, "sad": 0.25}, "frame", frames=Frames(2, 1.0))
+    assert expected == result
 
 
 def test_a_class_that_a_frame_leaves_out_counts_as_nothing_there() -> None:
@@ -400,7 +401,40 @@ def test_frames_may_be_flat() -> None:
 def test_a_list_of_several_results_is_a_list_of_frames() -> None:
     """FunASR's list with more than one result is averaged over them."""
     raw = [{"labels": ["sad"], "scores": [0.5]}, {"labels": ["难过"], "scores": [1.0]}]
-    assert Result("sad", 0.75, {"sad": 0.75}, granularity="frame") == read(raw)
+    assert Result("sad", 0.75, {"sad": 0.75}, "frame", frames=Frames(2, 1.0)) == read(raw)
+
+
+@pytest.mark.parametrize(
+    ("highest", "agreement"),
+    [
+        (["sad"], 1.0),
+        (["sad", "happy", "sad", "angry"], 0.5),
+        (["sad", "happy"], 0.5),
+        (["neutral", "neutral", "sad"], 2 / 3),
+    ],
+)
+def test_frames_agree_by_their_highest_scores(highest: list[str], agreement: float) -> None:
+    """Agreement is the share of frames whose highest score is of the most frequent class."""
+    frames = [{"scores": {name: 0.6, "unknown": 0.3}} for name in highest]
+    assert Frames(len(highest), agreement) == read({"frames": frames}).frames
+
+
+def test_the_frames_of_the_form_seen_are_counted() -> None:
+    """The WebUI's list of frames tells how many there are and how many name the same emotion."""
+    result = read_result((SAMPLES / "05_webui_frame_results_list.json").read_bytes())
+    assert Frames(5, 0.6) == result.frames
+
+
+def test_frames_without_scores_neither_count_nor_agree() -> None:
+    """A frame that has no scores is no vote, and a list of only such frames tells nothing."""
+    assert Frames(1, 1.0) == read({"frames": [{"scores": {"sad": 0.8}}, {"start": 1}]}).frames
+    assert None is read({"emotion": "sad", "frames": [{"start": 1}]}).frames
+
+
+@pytest.mark.parametrize("more", [{}, {"frames": [{"scores": {"happy": 0.9}}]}])
+def test_scores_of_the_file_itself_have_no_frames(more: dict[str, Any]) -> None:
+    """Where the scores are the file's own, no frame is looked at, not even one beside them."""
+    assert None is read({"scores": {"sad": 0.9}, **more}).frames
 
 
 def test_scores_beside_frames_win() -> None:

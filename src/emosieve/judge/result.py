@@ -8,6 +8,7 @@ granularity; lists of frames (``results``, ``frames``, ``frame_results``,
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,19 @@ _PERCENT_SUM = (80.0, 120.0)
 _PLAIN = frozenset({int, float})
 
 
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What a list of frames says beyond their mean.
+
+    Attributes:
+        count: how many frames have scores.
+        agreement: the share of them, 0 to 1, whose highest score is of the most frequent class.
+    """
+
+    count: int
+    agreement: float
+
+
 @dataclass(frozen=True)
 class Result:
     """What one recognition says, in one normal form.
@@ -52,6 +66,7 @@ class Result:
             They are as the file has them: never renormalised.
         granularity: escaped text as the file has it; ``frame`` for an aggregated list of frames.
         timestamp: escaped text as the file has it.
+        frames: of the list of frames that the scores are the mean of, if they are.
     """
 
     emotion: str | None
@@ -59,6 +74,7 @@ class Result:
     scores: Mapping[str, float]
     granularity: str | None = None
     timestamp: str | None = None
+    frames: Frames | None = None
 
     @cached_property
     def _best(self) -> list[float]:
@@ -104,11 +120,10 @@ def read_result(data: bytes) -> Result:
 def _read_object(document: Mapping[str, Any]) -> Result:
     scores = _read_scores(document, "")
     granularity = _text(document.get("granularity"))
-    if not scores:
-        frames = _find_frames(document)
-        if frames:
-            scores = _mean_scores(frames, document.get("labels") or list(CLASSES))
-            granularity = granularity or "frame"
+    frames = None
+    if not scores and (listed := _find_frames(document)):
+        scores, frames = _read_frames(listed, document.get("labels") or list(CLASSES))
+        granularity = granularity or "frame"
     label = document.get("emotion")
     emotion = _read_emotion(document.get("label") if label is None else label)
     if emotion is None and scores:
@@ -124,6 +139,7 @@ def _read_object(document: Mapping[str, Any]) -> Result:
         scores=MappingProxyType(scores),
         granularity=granularity,
         timestamp=_text(document.get("timestamp")),
+        frames=frames,
     )
 
 
@@ -190,13 +206,13 @@ def _find_frames(document: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _mean_scores(frames: Sequence[Any], labels: Any) -> dict[str, float]:
-    """The mean of the frames' scores; a class that a frame leaves out counts as 0 there."""
+def _read_frames(frames: Sequence[Any], labels: Any) -> tuple[dict[str, float], Frames | None]:
+    """The mean of the frames' scores, where a class that a frame leaves out counts as 0, and how they agree."""
     if len(frames) > FRAME_LIMIT:
         raise BadResult(f"has {len(frames)} frames; more than {FRAME_LIMIT} is not a result")
     columns: dict[str, list[float]] = {}
     keys: set[str] = set()
-    counted = 0
+    highest: Counter[str] = Counter()
     for position, frame in enumerate(frames):
         where = f"frame {position}: "
         if isinstance(frame, list):
@@ -206,12 +222,15 @@ def _mean_scores(frames: Sequence[Any], labels: Any) -> dict[str, float]:
             scores = _read_scores(frame, where)
         else:
             raise BadResult(f"frame {position} is {kind_of(frame)}")
-        counted += bool(scores)
+        if scores:
+            highest[max(scores, key=scores.__getitem__)] += 1
         for name, score in scores.items():
             columns.setdefault(name, []).append(score)
         if len(columns) > CLASS_LIMIT:
             raise BadResult(f"has more than {CLASS_LIMIT} classes")
-    return _in_class_order({name: math.fsum(column) / counted for name, column in columns.items()})
+    count = highest.total()
+    means = _in_class_order({name: math.fsum(column) / count for name, column in columns.items()})
+    return means, Frames(count, max(highest.values()) / count) if count else None
 
 
 def _add_keys(frame: Mapping[str, Any], keys: set[str]) -> None:
