@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 import emosieve
 from emosieve.judge.ruleset import DEFAULT_ACTIONS
-from emosieve.text import TEXT_LIMIT, Language, Phrase, escape, finding_words, number, waiting_words
+from emosieve.text import (
+    TEXT_LIMIT,
+    Language,
+    Phrase,
+    escape,
+    finding_words,
+    number,
+    plain_number,
+    point,
+    waiting_words,
+)
 
 UNSAFE = [
     *range(0x20),
@@ -212,3 +222,39 @@ def test_a_message_within_a_message_is_said_in_its_language() -> None:
 def test_values_from_outside_are_escaped() -> None:
     """A control character in a value reaches nobody's terminal."""
     assert str(GREETING(who="\x1b[31m")) == "hello \\u001b[31m"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (1024, "1024"),
+        (0.0, "0"),
+        (0.6, "0.6"),
+        (10.0, "10"),
+        (9.12345, "9.123"),
+        (-0.36, "-0.36"),
+        (16000.0, "16000"),
+        (2.5e-07, "2.5e-07"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_a_plain_number_is_as_short_as_tells_it(value: float, shown: str) -> None:
+    """Whole numbers stay whole, others have up to three digits, and very small or large ones an exponent."""
+    assert shown == plain_number(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "width", "carets"),
+    [
+        ("gap < x", 7, 1, "        ^"),
+        ("gap < xyz", 7, 3, "        ^^^"),
+        ("差距 < x", 6, 1, "         ^"),
+        ("< 差距", 3, 2, "    ^^^^"),
+        ("\x1b < x", 5, 1, "           ^"),
+        ("gap <", 6, 1, "       ^"),
+    ],
+)
+def test_carets_stand_under_what_is_meant(text: str, column: int, width: int, carets: str) -> None:
+    """Wide characters and escaped ones take the columns that they take on a terminal; the end can be pointed at."""
+    assert carets == point(text, column, width)[1]

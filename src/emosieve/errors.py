@@ -4,7 +4,8 @@
 
     EmosieveError
     ├── SetupError      the operator must change something: exit 2
-    │   └── RootBusy    another emosieve has the intake of this root
+    │   ├── RootBusy    another emosieve has the intake of this root
+    │   └── RuleError   a rule, or its message, cannot be what was meant
     ├── BadResult       this result can never be read: quarantine, in the end
     └── CopyStopped     a stop came in the middle of a copy: its move stays owed
 
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
-from emosieve.text import Language, Message, Phrase, escape
+from emosieve.text import Language, Message, Phrase, escape, point
 
 
 class EmosieveError(Exception):
@@ -46,6 +47,22 @@ class SetupError(EmosieveError):
 
 class RootBusy(SetupError):  # noqa: N818 - a state of the root, named as the operator would say it
     """Another process holds the intake lock of this root."""
+
+
+class RuleError(SetupError):
+    """A rule, or the message of one, that cannot be what was meant; says where and what to write instead.
+
+    Attributes:
+        message: what is wrong, with its column.
+        rule: the text as the operator wrote it.
+        column: where it is wrong, in characters from 1; ``None`` when it is the text as a whole.
+    """
+
+    def __init__(self, message: Message, rule: str, column: int | None = None, width: int = 1) -> None:
+        super().__init__(message, *(point(rule, column, width) if column else ()))
+        self.message = message
+        self.rule = rule
+        self.column = column
 
 
 class BadResult(EmosieveError):  # noqa: N818 - the domain's word, see the design

@@ -1,6 +1,7 @@
 """Words for people: escaping of outside strings, and all that is said in two languages."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -75,6 +76,37 @@ def _said(value: object, language: Language) -> object:
 def number(value: float | None, digits: int = 3) -> str:
     """A figure of the report, or a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def plain_number(value: float) -> str:
+    """A number of any size in as few characters as tell it: 0.6, 1024, 9.123, 2.5e-07."""
+    if isinstance(value, int):
+        return str(value)
+    if value and not _SMALL <= abs(value) < _LARGE:
+        return f"{value:.4g}"
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+_SMALL, _LARGE = 0.001, 1e15
+
+
+def point(text: str, column: int, width: int = 1) -> tuple[str, str]:
+    """A line of text from outside, and below it carets under some of its characters.
+
+    Args:
+        text: one line.
+        column: of the first character that is meant, from 1.
+        width: how many characters are.
+    """
+    before, meant = text[: column - 1], text[column - 1 : column - 1 + width]
+    carets = "^" * max(1, _columns(meant))
+    return f"  {escape(text, len(text))}", f"  {' ' * _columns(before)}{carets}"
+
+
+def _columns(text: str) -> int:
+    """The columns of a terminal that a text takes: two for a Chinese character."""
+    shown = escape(text, len(text))
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
 
 
 _FINDING_WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
