@@ -1,0 +1,207 @@
+"""What rules may look at: every field of the evidence with its kind, unit, range and meaning, and its value."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Final, Literal
+
+from emosieve.judge.labels import CLASSES
+from emosieve.judge.result import Result
+from emosieve.text import Phrase
+
+Kind = Literal["number", "text"]
+Origin = Literal["result", "audio", "settling"]
+Value = float | str | None
+"""``None``: the task does not tell."""
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that a rule may look at.
+
+    Attributes:
+        name: as rules write it.
+        kind: what it may be compared with.
+        origin: who knows it: the result file, the audio, or settling.
+        meaning: for people, in half a sentence.
+        unit: of a number.
+        lowest: no number is below it; ``None`` where there is no bound.
+        highest: no number is above it.
+        texts: all that a text can be as far as this program knows; empty where it can be anything.
+    """
+
+    name: str
+    kind: Kind
+    origin: Origin
+    meaning: Phrase
+    unit: Phrase | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    texts: tuple[str, ...] = ()
+
+
+_SHARE = Phrase("share", "比例")
+_SECONDS = Phrase("s", "秒")
+_DECIBELS = Phrase("dB", "dB")
+_FULL_SCALE = Phrase("dBFS", "dBFS")
+_HERTZ = Phrase("Hz", "Hz")
+_BYTES = Phrase("bytes", "字节")
+_COUNT = Phrase("count", "个")
+
+
+def _label(name: str, meaning: Phrase) -> Field:
+    return Field(name, "text", "result", meaning, texts=CLASSES)
+
+
+def _share(name: str, meaning: Phrase, origin: Origin = "result") -> Field:
+    return Field(name, "number", origin, meaning, _SHARE, 0.0, 1.0)
+
+
+def _amount(name: str, meaning: Phrase, origin: Origin, unit: Phrase = _COUNT) -> Field:
+    return Field(name, "number", origin, meaning, unit, 0.0)
+
+
+_SCORE: Final = Phrase(
+    "score of this class; 0 where the result leaves it out", "该类别的得分；结果里没有该类别时为 0"
+)
+_ALL: Final = (
+    _label("emotion", Phrase("the main emotion, as the result names it", "结果所写的主情感")),
+    _share("confidence", Phrase("main confidence", "主情感置信度")),
+    _label("top1", Phrase("the class with the highest score", "得分最高的类别")),
+    _share("top1_score", Phrase("the highest score", "最高得分")),
+    _label("top2", Phrase("the class with the second highest score", "得分第二高的类别")),
+    _share(
+        "top2_score",
+        Phrase("the second highest score; 0 where there is only one", "第二高的得分；只有一个得分时为 0"),
+    ),
+    _share("gap", Phrase("top1_score - top2_score", "top1_score - top2_score，前两名的差距")),
+    _share(
+        "entropy",
+        Phrase(
+            "how evenly the scores are spread: 0 all on one class, 1 the same on all nine",
+            "得分的分散程度：0 全部集中在一个类别，1 九个类别完全相同",
+        ),
+    ),
+    _share(
+        "emotion_score",
+        Phrase("score of the main emotion; 0 where it has none", "主情感自己的得分；没有得分时为 0"),
+    ),
+    _amount("scores.count", Phrase("how many classes have a score", "有得分的类别数"), "result"),
+    *(_share(f"scores.{name}", _SCORE) for name in CLASSES),
+    Field("granularity", "text", "result", Phrase("as the result names it", "结果所写的识别粒度")),
+    _amount("frames.count", Phrase("how many frames have scores", "有得分的帧数"), "result"),
+    _share(
+        "frames.agreement",
+        Phrase(
+            "share of the frames whose highest score is of the most frequent class",
+            "最高分类别与多数帧一致的帧所占的比例",
+        ),
+    ),
+    _amount(
+        "duration_seconds", Phrase("length by the wav's header", "按 wav 文件头计算的时长"), "audio", _SECONDS
+    ),
+    _amount("speech_seconds", Phrase("how much of it is speech", "其中的语音时长"), "audio", _SECONDS),
+    _share("silence_ratio", Phrase("share without speech", "没有语音的比例"), "audio"),
+    Field("snr_db", "number", "audio", Phrase("estimated signal-to-noise ratio", "估计的信噪比"), _DECIBELS),
+    _share("clipping_ratio", Phrase("share of clipped samples", "削波采样点的比例"), "audio"),
+    Field("rms_dbfs", "number", "audio", Phrase("mean level", "平均电平"), _FULL_SCALE, highest=0.0),
+    _amount("sample_rate", Phrase("samples a second", "采样率"), "audio", _HERTZ),
+    _amount("channels", Phrase("how many channels", "声道数"), "audio"),
+    _amount("audio_files", Phrase("how many wavs stand in the task", "任务里 wav 文件的个数"), "audio"),
+    _amount(
+        "unreadable_audio_files",
+        Phrase("how many wavs cannot be read as audio", "无法当作音频读取的 wav 文件个数"),
+        "audio",
+    ),
+    Field(
+        "audio_newer_seconds",
+        "number",
+        "settling",
+        Phrase("by how much the audio is newer than the result", "音频比结果新多少秒"),
+        _SECONDS,
+    ),
+    _amount(
+        "audio_missing_bytes",
+        Phrase("by how much the wav is shorter than its header says", "wav 比文件头声明的短多少字节"),
+        "settling",
+        _BYTES,
+    ),
+    Field(
+        "embedding_older_seconds",
+        "number",
+        "settling",
+        Phrase("by how much the embedding is older than the audio", "特征文件比音频旧多少秒"),
+        _SECONDS,
+    ),
+    _amount(
+        "embedding_missing_bytes",
+        Phrase("by how much the npy is shorter than its header says", "npy 比文件头声明的短多少字节"),
+        "settling",
+        _BYTES,
+    ),
+    _amount(
+        "missing_files",
+        Phrase("how many files of settle.require never came", "settle.require 中有几个文件一直没有出现"),
+        "settling",
+    ),
+    _amount(
+        "open_files", Phrase("how many files are open for writing", "仍被打开写入的文件个数"), "settling"
+    ),
+)
+FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for field in _ALL})
+"""Every field, in the order of the README's table."""
+
+
+def values_of(result: Result, measured: Values = MappingProxyType({})) -> dict[str, Value]:
+    """The value of every field for one task.
+
+    Args:
+        result: the result file's own numbers.
+        measured: what audio and settling tell, by the names of their fields; others are left out.
+    """
+    values = dict.fromkeys(FIELDS) | dict(_of_result(result))
+    values |= {name: value for name, value in measured.items() if name in FIELDS}
+    return values
+
+
+def _of_result(result: Result) -> Iterator[tuple[str, Value]]:
+    yield "emotion", result.emotion
+    yield "confidence", result.confidence
+    yield "granularity", result.granularity
+    yield "scores.count", len(result.scores)
+    if result.scores:
+        yield from _of_scores(result)
+    if result.frames:
+        yield "frames.count", result.frames.count
+        yield "frames.agreement", result.frames.agreement
+
+
+def _of_scores(result: Result) -> Iterator[tuple[str, Value]]:
+    ranked = sorted(result.scores.items(), key=itemgetter(1), reverse=True)
+    yield "top1", ranked[0][0]
+    yield "top1_score", result.top1
+    yield "top2", ranked[1][0] if len(ranked) > 1 else None
+    yield "top2_score", result.top2
+    yield "gap", result.gap
+    yield "entropy", entropy(result.scores)
+    yield "emotion_score", result.scores.get(result.emotion or "", 0.0)
+    for name in CLASSES:
+        yield f"scores.{name}", result.scores.get(name, 0.0)
+
+
+def entropy(scores: Mapping[str, float]) -> float | None:
+    """Shannon's entropy of the scores over that of nine equal ones, 0 to 1; ``None`` where all are 0.
+
+    Scores that do not sum to 1 are divided by their sum, here alone: no other field is renormalised.
+    """
+    total = math.fsum(scores.values())
+    if total <= 0:
+        return None
+    # A subnormal score divided by its sum may be 0.
+    shares = [share for score in scores.values() if (share := score / total) > 0]
+    # More classes than the model's nine have a higher greatest entropy.
+    greatest = math.log(max(len(CLASSES), len(scores)))
+    return min(1.0, round(abs(math.fsum(share * math.log(share) for share in shares)) / greatest, 9))
