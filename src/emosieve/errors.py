@@ -7,6 +7,7 @@
     │   ├── RootBusy    another emosieve has the intake of this root
     │   └── RuleError   a rule, or its message, cannot be what was meant
     ├── BadResult       this result can never be read: quarantine, in the end
+    ├── BadAudio        this wav cannot be measured: the rules over audio are not evaluated
     └── CopyStopped     a stop came in the middle of a copy: its move stays owed
 
 A transient failure (disk full, permission, a vanished directory) stays the
@@ -67,6 +68,10 @@ class RuleError(SetupError):
 
 class BadResult(EmosieveError):  # noqa: N818 - the domain's word, see the design
     """A result file that is not, and will not become, a result; the message is the reason."""
+
+
+class BadAudio(EmosieveError):  # noqa: N818 - beside BadResult
+    """A wav that cannot be measured; the message is the reason."""
 
 
 class CopyStopped(EmosieveError):  # noqa: N818 - what befell the copy, which is no error
