@@ -65,6 +65,13 @@ def test_watchdog_has_one_door() -> None:
     assert ["wakeups.py"] == doors
 
 
+def test_numpy_has_one_door() -> None:
+    """Only the module that needs it for every sample imports numpy: all others do without."""
+    doors = [path.name for path in MODULES if any(name.startswith("numpy") for name in imported(path))]
+
+    assert ["speech.py"] == doors
+
+
 def test_the_core_is_pure() -> None:
     """Judging touches no file and no clock."""
     impure = {"os", "time", "io", "pathlib", "datetime", "shutil", "subprocess", "structlog"}

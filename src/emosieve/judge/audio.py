@@ -1,0 +1,108 @@
+"""What can be measured from a wav: how long, how loud, how much speech, how much noise.
+
+The header alone gives length, rate and channels. All else needs numpy, which is
+imported for the first wav that is measured and never before.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from emosieve.errors import BadAudio
+from emosieve.judge.wav import Read, read_header
+
+State = Literal["digital_silence", "flat", "short", "header_only"]
+
+LENGTH_LIMIT = 2**31
+"""Bytes of sound: reading more would hold up the tasks behind it."""
+DURATION_LIMIT = 12 * 3600
+"""Seconds of sound; each takes 50 powers to remember, whatever its rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioMeasures:
+    """The measures of one wav, rounded once, so that what is logged is what was judged.
+
+    Attributes:
+        duration_seconds: of the sound that is in the file, whatever its header promises.
+        sample_rate: samples a second of each channel.
+        channels: how many; their powers are averaged, see ``speech.listen``.
+        speech_seconds: in frames of 20 ms that stand out of the noise.
+        silence_ratio: share, 0 to 1, of the frames that do not.
+        snr_db: estimated power of speech over that of noise, -20 dB or more; ``None`` where one
+            of the two is not there to be measured. Steady noise is what it knows: bursts and music count as speech.
+        clipping_ratio: share, 0 to 1, of samples at the ceiling, of the channel that has most.
+        rms_dbfs: level without any constant offset, in dB under full scale (a full sine has -3.01);
+            ``None`` where nothing but zeros stands.
+        state: ``None`` when all was measured; else why not: ``digital_silence`` (zeros, or as good as),
+            ``flat`` (no dynamics: hum or noise alone), ``short`` (under five frames),
+            ``header_only`` (without numpy).
+    """
+
+    duration_seconds: float
+    sample_rate: int
+    channels: int
+    speech_seconds: float | None = None
+    silence_ratio: float | None = None
+    snr_db: float | None = None
+    clipping_ratio: float | None = None
+    rms_dbfs: float | None = None
+    state: State | None = "header_only"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The measures as the decision log has them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, logged: Mapping[str, Any]) -> "AudioMeasures":
+        """The measures of a line of the log; keys of a later version are left out."""
+        return cls(**{one.name: logged[one.name] for one in fields(cls) if one.name in logged})
+
+
+def measure(read: Read, size: int) -> AudioMeasures:
+    """Measure a wav: read once from start to end, in blocks, so that hours take no more memory than seconds.
+
+    Args:
+        read: gives bytes of the file, as ``functools.partial(os.pread, descriptor)`` does.
+        size: bytes of the file.
+
+    Raises:
+        BadAudio: it cannot be measured; the message says why.
+        OSError: from ``read``.
+    """
+    header = read_header(read, size)
+    try:
+        from emosieve.judge import speech  # noqa: PLC0415 - numpy at the first wav, never at start
+    except ImportError:
+        return AudioMeasures(round(header.duration_seconds, 6), header.sample_rate, header.channels)
+    if header.length > LENGTH_LIMIT or header.duration_seconds > DURATION_LIMIT:
+        raise BadAudio(
+            f"is too long to be measured: {header.duration_seconds:.0f} s in {header.length} bytes; "
+            f"up to {DURATION_LIMIT} s and {LENGTH_LIMIT} bytes are"
+        )
+    sound = speech.listen(read, header)
+    told = speech.tell_apart(sound.powers)
+    frames = len(sound.powers)
+    power = float(sound.powers.mean()) if frames else 0.0
+    active, frame_seconds = told.active_frames, sound.frame_samples / header.sample_rate
+    return AudioMeasures(
+        duration_seconds=round(sound.samples / header.sample_rate, 6),
+        sample_rate=header.sample_rate,
+        channels=header.channels,
+        speech_seconds=None if active is None else round(active * frame_seconds, 3),
+        silence_ratio=None if active is None else round(1 - active / frames, 4),
+        snr_db=None if told.snr_db is None else round(told.snr_db, 2),
+        clipping_ratio=round(sound.clipping_ratio, 6),
+        rms_dbfs=round(10 * math.log10(power), 2) if power else None,
+        state=told.state,
+    )
+
+
+def has_numpy() -> bool:
+    """Whether more than the header can be measured; imports numpy to find out, as ``measure`` does."""
+    try:
+        from emosieve.judge import speech  # noqa: F401, PLC0415 - see measure
+    except ImportError:
+        return False
+    return True
