@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Literal
 
 from emosieve.errors import CopyStopped, naming
 from emosieve.record.lines import write_all
@@ -20,6 +20,7 @@ _BLOCK_BYTES: Final = 1 << 22
 """A stop is heard between two blocks of a file, so what is smaller is copied to its end."""
 
 ShouldStop = Callable[[], bool]
+CopyState = Literal["finished", "outdated", "foreign"]
 
 
 def copy_task(path: str, copy: str, survey: Survey, should_stop: ShouldStop) -> None:
@@ -79,38 +80,35 @@ def copy_file(path: str, copy: str, should_stop: ShouldStop) -> None:
     sync_path(folder)
 
 
-def is_finished_copy(survey: Survey, path: str, copy: str) -> bool:
-    """Whether a run that died had copied a task whole, so that only the source must go."""
-    copied = _copied(survey, path, copy)
-    return copied is not None and _outline(copied) == _outline(survey)
+def compare_copy(survey: Survey, path: str, copy: str) -> CopyState:
+    """What a run that died left where a task's copy goes, by every byte of it.
 
-
-def is_outdated_copy(survey: Survey, path: str, copy: str) -> bool:
-    """Whether a run that died had copied a task whole, and more files came to the source since.
-
-    All that stands in the copy stands in the source, so nothing is lost with it.
+    Returns:
+        ``finished``: the task was copied whole, so that only the source must go. ``outdated``: it was,
+        and more files came to the source since; all that stands in the copy stands there, so nothing is
+        lost with it. ``foreign``: something else.
     """
-    copied = _copied(survey, path, copy)
-    return copied is not None and copied.result_file is not None and _outline(copied) != _outline(survey)
-
-
-def _copied(survey: Survey, path: str, copy: str) -> Survey | None:
-    """What stands in a copy, if it may be one: no rename leads there, and all of it stands in the source, too."""
     if not stat.S_ISDIR(os.lstat(copy).st_mode) or not _are_apart(path, copy):
-        return None
+        return "foreign"
     copied = survey_directory(copy, "")
-    outline = _outline(copied)
-    if not set(outline) <= set(_outline(survey)):
-        return None  # nor is a file compared with what is none, such as a symlink out of the task
+    outline, whole = _outline(copied), _outline(survey)
+    if not set(outline) <= set(whole) or not _is_equal(path, copy, outline):
+        return "foreign"  # nor is a file compared with what is none, such as a symlink out of the task
+    if outline == whole:
+        return "finished"
+    return "outdated" if copied.result_file is not None else "foreign"
+
+
+def _is_equal(path: str, copy: str, outline: list[tuple[str, int, int]]) -> bool:
+    """Whether all files of an outline have the same bytes in both, and all symlinks the same target."""
     plain = [name for name, kind, _ in outline if kind == stat.S_IFREG]
     links = [name for name, kind, _ in outline if kind == stat.S_IFLNK]
-    same = filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
     same_links = all(os.readlink(f"{path}/{name}") == os.readlink(f"{copy}/{name}") for name in links)
-    return copied if same and same_links else None
+    return same_links and filecmp.cmpfiles(path, copy, plain, shallow=False)[0] == plain
 
 
 def is_finished_file(path: str, copy: str) -> bool:
-    """The same of one file."""
+    """Whether one file was copied whole, so that only its source must go."""
     both_plain = stat.S_ISREG(os.lstat(path).st_mode) and stat.S_ISREG(os.lstat(copy).st_mode)
     return both_plain and _are_apart(path, copy) and filecmp.cmp(path, copy, shallow=False)
 

@@ -229,13 +229,13 @@ class Mover:
             return
         path, copy = self._folders.path(source), self._folders.path(destination)
         survey = survey_directory(path, "")
-        if there is not None and copying.is_outdated_copy(survey, path, copy):
-            self._remove(destination, survey_directory(copy, ""))
-            there = None
-        if there is None:
-            self._copy(source, destination, survey)
-        elif not copying.is_finished_copy(survey, path, copy):
+        state = None if there is None else copying.compare_copy(survey, path, copy)
+        if state == "foreign":
             raise FileExistsError(errno.EEXIST, "is taken", copy)
+        if state == "outdated":
+            self._remove(destination, survey_directory(copy, ""))
+        if state != "finished":
+            self._copy(source, destination, survey)
         self._remove(source, survey)
 
     def join(self, source: str, destination: str, files: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ import structlog
 
 from emosieve.conclusion import Conclusion
 from emosieve.debts import BY_HAND, Move, covers, debt_of, owed_after
-from emosieve.errors import CopyStopped, cause_of
+from emosieve.errors import CopyStopped, cause_of, code_of
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
@@ -50,7 +50,8 @@ class Done:
 class NotDone:
     """A task whose move failed: owed, to be tried again, unless it is gone.
 
-    ``is_news`` tells whether the cause differs from that of the try before.
+    ``is_news`` tells whether the cause differs from that of the try before, ``code`` is the system's name
+    of the error, where it has one.
     """
 
     task: str
@@ -58,6 +59,7 @@ class NotDone:
     cause: str
     gone: bool
     is_news: bool
+    code: str | None = None
 
 
 class Intake:
@@ -307,7 +309,7 @@ class Intake:
                 self._log_quietly(
                     {"event": "failed", "task": debt.task, "source": debt.source, "cause": cause}
                 )
-            return NotDone(debt.task, debt.source, cause, gone, is_news)
+            return NotDone(debt.task, debt.source, cause, gone, is_news, code_of(error))
         owed.pop(debt.source, None)
         self._causes.pop(debt.source, None)
         event = move.event

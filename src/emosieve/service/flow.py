@@ -242,10 +242,10 @@ class Flow:
             self.settling.defer(failure.source, "not_moved", failure.cause)
         if failure.is_news:
             self.counts.failed += 1
-            code = failure.cause.partition(":")[0]
-            self.trouble = Trouble(f"{failure.task}: {failure.cause}", self.clock.wall(), code=code)
-            path = self.intake.folders.path(failure.source)
-            log.error("task.failed", task=failure.task, path=path, cause=failure.cause, hint=_hint(code))
+            cause = f"{failure.task}: {failure.cause}"
+            self.trouble = Trouble(cause, self.clock.wall(), code=failure.code)
+            path, hint = self.intake.folders.path(failure.source), _hint(failure.code)
+            log.error("task.failed", task=failure.task, path=path, cause=failure.cause, hint=hint)
 
     def _block(self, error: Exception, proposals: list[Proposal]) -> None:
         """The disk is full, read-only or gone. All of it is tried again; what is logged is found again then."""
