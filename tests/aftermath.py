@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import names_in, read_log
+from conftest import names_in, read_log, standing
 from process import overrides
 from steps import command
 
@@ -34,7 +34,7 @@ def assert_all_is_accounted_for(
     """
     expected = sorted(tasks)
     assert expected == sorted(name for folder in folders for name in names_in(root / folder))
-    assert [] == [name for name in names_in(root) if name.startswith("outputs_")]
+    assert [] == standing(root)
     assert Counter(expected) == decisions_of(root)
     reports = sorted(root.glob("quality_report*.txt"))
     told = Counter(name for report in reports for name in _ENTRY.findall(report.read_text("utf-8")))

@@ -86,6 +86,7 @@ def mounted() -> Iterator[Callable[..., None]]:
 
 
 MakeTask = Callable[..., Path]
+Mount = Callable[..., None]
 
 
 @pytest.fixture
@@ -112,6 +113,11 @@ def read_log(root: Path) -> list[dict[str, Any]]:
     """All events of a root's decision log, rotated files included."""
     files = [*sorted(root.glob("decisions-*.jsonl")), root / "decisions.jsonl"]
     return [orjson.loads(line) for file in files if file.exists() for line in file.read_bytes().splitlines()]
+
+
+def standing(root: Path) -> list[str]:
+    """Names of the tasks that stand in the inbox, sorted."""
+    return [name for name in names_in(root) if name.startswith("outputs_")]
 
 
 def names_in(folder: Path) -> list[str]:

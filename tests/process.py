@@ -20,6 +20,14 @@ PATIENCE = 30.0
 """Seconds after which a process that says nothing is taken for hung; never a thing a test measures."""
 
 
+def until(is_so: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Ask again and again until something is so, but not for ever."""
+    give_up = time.monotonic() + patience
+    while not is_so():
+        assert time.monotonic() < give_up, "it never became so"
+        time.sleep(0.01)
+
+
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end; it speaks English unless told otherwise."""
     return subprocess.run(
@@ -136,13 +144,18 @@ class Watch:
             if event["event"] == name and values.items() <= event.items():
                 return event
 
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
+    def wait_until(self, is_so: Callable[[], object]) -> None:
         """Ask again and again until something is so, for as long as the process lives."""
-        give_up = time.monotonic() + PATIENCE
-        while not is_so():
+
+        def is_so_or_over() -> object:
             assert self.process.poll() is None, f"it ended; the log was {self.events}"
-            assert time.monotonic() < give_up, f"it never became so; the log was {self.events}"
-            time.sleep(0.01)
+            return is_so()
+
+        until(is_so_or_over)
+
+    def count_of(self, name: str) -> int:
+        """How often an event was logged so far."""
+        return [event["event"] for event in self.events].count(name)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and give the exit status."""

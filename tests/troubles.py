@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from emosieve.service.liveness import read_heartbeat
-from process import EMOSIEVE, PATIENCE, Watch, run
+from process import EMOSIEVE, Watch, run, until
 
 _OVERRIDING = "-dac_override,-dac_read_search"
 
@@ -45,12 +44,9 @@ def injecting(watch: Watch, calls: str, what: str, path: Path) -> Iterator[None]
     command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject, "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         try:
-            give_up = time.monotonic() + PATIENCE
-            while not _is_traced(pid):
-                if tracer.poll() is not None and tracer.stderr is not None:
-                    pytest.skip(f"no process can be traced here: {tracer.stderr.read()}")
-                assert time.monotonic() < give_up, "the tracer never came"
-                time.sleep(0.01)
+            until(lambda: _is_traced(pid) or tracer.poll() is not None)
+            if tracer.poll() is not None and tracer.stderr is not None:
+                pytest.skip(f"no process can be traced here: {tracer.stderr.read()}")
             yield
         finally:
             tracer.terminate()

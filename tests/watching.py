@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import result_bytes
-from process import PATIENCE, Watch
+from process import Watch, until
 from steps import command
 
 OLD_SECONDS = 2.5
@@ -25,11 +25,6 @@ def write_task(folder: Path, name: str) -> None:
     """A whole task, written in place."""
     (folder / name).mkdir()
     (folder / name / "result.json").write_bytes(result_bytes())
-
-
-def count_of(watch: Watch, name: str) -> int:
-    """How often an event stands in the log so far."""
-    return [event["event"] for event in watch.events].count(name)
 
 
 def status_of(root: Path) -> dict[str, Any]:
@@ -76,12 +71,9 @@ def bound(lower: Path, point: Path) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(["bindfs", "-f", lower, point], stderr=subprocess.DEVNULL)
     except FileNotFoundError:
         pytest.skip("bindfs is not installed")
-    give_up = time.monotonic() + PATIENCE
-    while not os.path.ismount(point):
-        if process.poll() is not None:
-            pytest.skip("bindfs cannot mount here")
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    until(lambda: os.path.ismount(point) or process.poll() is not None)
+    if process.poll() is not None:
+        pytest.skip("bindfs cannot mount here")
     try:
         yield process
     finally:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ from typing import Any, Literal
 import pytest
 
 from aftermath import FOLDERS, assert_nothing_is_left_over, assert_report_is_a_projection
-from conftest import MakeTask, names_in, read_log
-from process import EMOSIEVE, PATIENCE, Watch, overrides, run
+from conftest import MakeTask, names_in, read_log, standing
+from process import EMOSIEVE, PATIENCE, Watch, overrides, run, until
 from simulation import SimulatedWebUI
 from steps import Fault, command
 
@@ -184,24 +183,22 @@ def test_a_busy_daemon_and_people_do_not_disturb_each_other(root: Path, tmp_path
         webui.run(RATE, RATE * SECONDS)
         for hand in hands:
             (hand.folder / "stop").touch()
-        watch.wait_until(lambda: not any(name.startswith("outputs_") for name in names_in(root)))
+        watch.wait_until(lambda: not standing(root))
         assert 0 == watch.stop()
     # What a killed restore left owed is moved by the next batch, or by the next start.
     assert 0 == run("sweep", root, *overrides(**SETTINGS)).returncode
 
     decisions = [path.read_bytes() for path in (*sorted(root.glob("decisions-*")), root / "decisions.jsonl")]
     expected = [line for line in b"".join(decisions).splitlines() if b'"event":"swept"' not in line]
-    give_up = time.monotonic() + PATIENCE
-    while (tmp_path / "tail").read_bytes().count(b"\n") < len(expected) and time.monotonic() < give_up:
-        time.sleep(0.05)
+    until(lambda: (tmp_path / "tail").read_bytes().count(b"\n") >= len(expected))
     tail.terminate()
     assert (0, b"") == (tail.wait(timeout=PATIENCE), tail.communicate()[1])
     assert expected == (tmp_path / "tail").read_bytes().splitlines()
 
     places = places_of(read_log(root))
-    standing = [f"{folder}/{name}" for folder in FOLDERS for name in names_in(root / folder)]
+    filed = [f"{folder}/{name}" for folder in FOLDERS for name in names_in(root / folder)]
     assert sorted(one.name for one in webui.written) == sorted(places)
-    assert sorted(standing) == sorted(places.values())
+    assert sorted(filed) == sorted(places.values())
 
     stats = json.loads(run("stats", root, "--json").stdout)
     sides = Counter(place.partition("/")[0] for place in places.values())

@@ -1,17 +1,16 @@
 """A destination on another file system, which fills up, turns read-only, or is slow when the daemon must stop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aftermath import assert_all_is_accounted_for
-from conftest import MakeTask, names_in, read_log, result_bytes
+from conftest import MakeTask, Mount, names_in, read_log, result_bytes
 from process import Watch
 from troubles import fill, injecting, remount, wait_for_status
 
 AUDIO = {"processed_audio.wav": bytes(200_000)}
-Mount = Callable[..., None]
 
 
 @pytest.fixture

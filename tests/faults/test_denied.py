@@ -1,18 +1,16 @@
 """The daemon may not: a root, a task or a destination without permissions, or that nobody may change."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from aftermath import assert_all_is_accounted_for
-from conftest import MakeTask, names_in, result_bytes
+from conftest import MakeTask, names_in, result_bytes, standing
 from process import Watch
 from troubles import HeldToModes, assert_it_waits, assert_the_trouble_is_past, wait_for_status
-
-Mount = Callable[..., None]
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def immutable(path: Path) -> Iterator[None]:
 
 def assert_all_is_filed(watch: Watch, root: Path, tasks: list[str]) -> None:
     """The same process files everything."""
-    watch.wait_until(lambda: not any(name.startswith("outputs_") for name in names_in(root)))
+    watch.wait_until(lambda: not standing(root))
     assert 0 == watch.stop()
     assert_all_is_accounted_for(root, tasks)
 

@@ -1,19 +1,18 @@
 """The disk is full, fails or turns read-only under the running daemon; then the cause goes."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aftermath import assert_all_is_accounted_for
-from conftest import MakeTask, names_in, read_log
+from conftest import MakeTask, Mount, names_in, read_log, standing
 from process import Watch
 from steps import command
 from troubles import assert_it_waits, assert_the_trouble_is_past, fill, injecting, remount, wait_for_status
 
 FAST: dict[str, object] = {"watch__rescan_seconds": 0.5}
-Mount = Callable[..., None]
 
 
 @pytest.fixture
@@ -43,15 +42,10 @@ def watch(root: Path) -> Iterator[Watch]:
 
 def assert_all_is_filed(watch: Watch, root: Path, tasks: list[str]) -> None:
     """The same process files everything, and says of the trouble that it is over."""
-    watch.wait_until(lambda: not any(name.startswith("outputs_") for name in names_in(root)))
+    watch.wait_until(lambda: not standing(root))
     assert_the_trouble_is_past(watch, root)
     assert 0 == watch.stop()
     assert_all_is_accounted_for(root, tasks, FAST)
-
-
-def times_logged(watch: Watch, name: str) -> int:
-    """How often an event was logged."""
-    return [event["event"] for event in watch.events].count(name)
 
 
 def test_a_full_disk_is_waited_out(disk: Path, root: Path, make_task: MakeTask) -> None:
@@ -64,7 +58,7 @@ def test_a_full_disk_is_waited_out(disk: Path, root: Path, make_task: MakeTask) 
 
         ballast.unlink()
         assert_all_is_filed(watch, root, tasks)
-        assert (1, 1) == (times_logged(watch, "watch.blocked"), times_logged(watch, "watch.unblocked"))
+        assert (1, 1) == (watch.count_of("watch.blocked"), watch.count_of("watch.unblocked"))
 
 
 @pytest.mark.parametrize("call", ["write", "fdatasync"])
@@ -101,7 +95,7 @@ def test_what_follows_the_log_is_mended_without_another_task(
     assert_the_trouble_is_past(watch, root)
     assert 2 == (root / "quality_report.txt").read_text("utf-8").count("[outputs_")
     assert_all_is_filed(watch, root, ["outputs_1", "outputs_2"])
-    assert 1 == times_logged(watch, told)
+    assert 1 == watch.count_of(told)
 
 
 def test_a_status_without_room_is_told_later(
@@ -193,10 +187,10 @@ def test_a_failing_rename_is_told_of_its_task_alone(root: Path, watch: Watch, ma
     """While renames fail each task is told of once and nothing is lost; then all are moved, not decided anew."""
     with injecting(watch, "rename,renameat,renameat2", "error=EIO", root / "normal"):
         tasks = [make_task(f"outputs_{number}").name for number in range(3)]
-        watch.wait_until(lambda: times_logged(watch, "task.failed") == 3)
+        watch.wait_until(lambda: watch.count_of("task.failed") == 3)
         wait_for_status(watch, root, state="watching", code="EIO", reasons={"not_moved": 3})
 
     watch.wait_until(lambda: tasks == names_in(root / "normal"))
     assert 0 == watch.stop()
     assert_all_is_accounted_for(root, tasks, FAST)
-    assert 3 == times_logged(watch, "task.failed")
+    assert 3 == watch.count_of("task.failed")

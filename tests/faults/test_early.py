@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aftermath import assert_all_is_accounted_for, contents_of
-from conftest import names_in, read_log, result_bytes
+from conftest import read_log, result_bytes, standing
 from emosieve.commands import cli
 from emosieve.commands.simulated_webui import npy_bytes
 from habits import HABITS, Written, written_by
@@ -161,7 +161,7 @@ def test_what_comes_after_the_move_is_never_lost(root: Path) -> None:
     assert last == contents_of(root / "normal" / "outputs_audio.2")
     for name in LATE:
         assert FIRST.items() <= contents_of(root / "normal" / name).items()
-    assert ["outputs_deep"] == [name for name in names_in(root) if name.startswith("outputs_")]
+    assert ["outputs_deep"] == standing(root)
     joined = {event["task"]: event["files"] for event in read_log(root) if event["event"] == "joined"}
     assert {"outputs_embedding": ["embedding.npy", "process.log"], "outputs_nothing": []} == joined
 
@@ -204,7 +204,7 @@ def killed_before_it_moves(root: Path, name: str) -> None:
 def sweep_until_nothing_stands(root: Path) -> None:
     """What is written a moment ago may be too young for one sweep."""
     give_up = time.monotonic() + PATIENCE
-    while any(name.startswith("outputs_") for name in names_in(root)):
+    while standing(root):
         ended = command(["sweep", str(root), *overrides(**SETTINGS)])
         assert time.monotonic() < give_up, ended.output
 

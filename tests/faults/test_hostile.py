@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,7 @@ from conftest import read_log, result_bytes
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.text import escape
 from emosieve.watch.inbox import FILE_LIMIT
-from process import EMOSIEVE, PATIENCE, overrides
+from process import EMOSIEVE, PATIENCE, overrides, until
 
 FULL = bool(os.environ.get("FULL"))
 MEMORY_KB = 200_000
@@ -257,11 +256,11 @@ def _outline(folder: Path) -> dict[str, tuple[Any, ...]]:
 
 
 def _wait_until(is_so: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + 2 * PATIENCE
-    while not is_so():
+    def is_so_or_over() -> object:
         assert process.poll() is None, "the daemon ended"
-        assert time.monotonic() < give_up, "it never became so"
-        time.sleep(0.02)
+        return is_so()
+
+    until(is_so_or_over, 2 * PATIENCE)
 
 
 def _plant(root: Path, outside: Path) -> None:

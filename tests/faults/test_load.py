@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aftermath import assert_all_is_accounted_for
-from conftest import LONG_AGO, names_in, read_log, result_bytes
+from conftest import LONG_AGO, names_in, read_log, result_bytes, standing
 from process import Watch
 from simulation import SimulatedWebUI
 
@@ -95,7 +95,7 @@ def test_tasks_that_never_settle_keep_nobody_waiting(root: Path) -> None:
     good = sorted(one.name for one in webui.written)
     assert good == sorted(event["task"] for event in read_log(root))
     assert good == sorted(names_in(root / "normal") + names_in(root / "low_quality"))
-    assert stuck == [name for name in names_in(root) if name.startswith("outputs_")]
+    assert stuck == standing(root)
 
 
 @pytest.mark.timeout(1800)
@@ -107,7 +107,7 @@ def test_memory_does_not_grow_with_what_was_decided(root: Path) -> None:
         for number in range(DECISIONS):
             write_task(root, f"outputs_{number // 1_000_000:08}_{number % 1_000_000:06}")
             if number % first == first - 1:
-                watch.wait_until(lambda: not any(name.startswith("outputs_") for name in names_in(root)))
+                watch.wait_until(lambda: not standing(root))
                 at_first = at_first or memory_kb(watch)
         assert memory_kb(watch) <= at_first + GROWTH_KB
         assert watch.stop() == 0

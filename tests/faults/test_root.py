@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,10 @@ from aftermath import assert_all_is_accounted_for
 from conftest import names_in, read_log
 from emosieve.watch.filesystem import file_system_of
 from process import Watch
-from watching import assert_status_says, bound, count_of, status_of, write_task
+from watching import assert_status_says, bound, status_of, write_task
 
 TASKS = [f"outputs_20240104_2230{number:02}" for number in range(4)]
 ABSENT = "the root cannot be watched now"
-
-Mount = Callable[..., None]
 
 
 @pytest.fixture
@@ -67,7 +64,7 @@ def test_a_root_that_is_deleted_and_made_anew_is_served(root: Path) -> None:
         watch.wait_for("task.filed", task=TASKS[1])
         file_one(watch, root, TASKS[2])
         assert 0 == watch.stop()
-        assert (1, 1) == (count_of(watch, "watch.root_changed"), count_of(watch, "watch.waiting"))
+        assert (1, 1) == (watch.count_of("watch.root_changed"), watch.count_of("watch.waiting"))
 
     assert_all_is_accounted_for(root, TASKS[1:3])
 
@@ -87,7 +84,7 @@ def test_a_root_that_is_renamed_away_and_back_is_served_again(root: Path) -> Non
         watch.wait_for("task.filed", task=TASKS[1])
         file_one(watch, root, TASKS[2])
         assert 0 == watch.stop()
-        assert (1, 1) == (count_of(watch, "watch.root_changed"), count_of(watch, "watch.waiting"))
+        assert (1, 1) == (watch.count_of("watch.root_changed"), watch.count_of("watch.waiting"))
 
     assert_all_is_accounted_for(root, TASKS[:3])
 
@@ -106,7 +103,7 @@ def test_a_root_that_becomes_a_symlink_is_served_where_it_leads(root: Path) -> N
         watch.wait_for("task.filed", task=TASKS[1])
         assert_status_says(watch, root, "native", f"{file_system_of(str(root)).type} gives events")
         assert 0 == watch.stop()
-        assert 1 == count_of(watch, "watch.root_changed")
+        assert 1 == watch.count_of("watch.root_changed")
 
     assert_all_is_accounted_for(bigger, TASKS[:2])
 
@@ -134,7 +131,7 @@ def test_a_root_that_is_covered_by_a_mount_is_served_on_both(root: Path, tmp_pat
         assert_is_native_again(watch, root)
         watch.wait_for("task.filed", task=TASKS[1])
         assert 0 == watch.stop()
-        assert 2 == count_of(watch, "watch.root_changed")
+        assert 2 == watch.count_of("watch.root_changed")
 
     assert ([TASKS[2]], [TASKS[2]]) == (logged, filed)
     assert_all_is_accounted_for(root, TASKS[:2])
@@ -168,7 +165,7 @@ def test_an_unmounted_root_is_waited_for(point: Path, tmp_path: Path) -> None:
             watch.wait_until(lambda: names_in(root / "normal") == TASKS[:3])
             file_one(watch, root, TASKS[3])
             assert 0 == watch.stop()
-            assert (1, 1) == (count_of(watch, "watch.root_changed"), count_of(watch, "watch.waiting"))
+            assert (1, 1) == (watch.count_of("watch.root_changed"), watch.count_of("watch.waiting"))
         assert_all_is_accounted_for(root, TASKS)
     finally:
         subprocess.run(["umount", "-l", point], check=False)

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,13 @@ from typing import Any
 import pytest
 
 from aftermath import FOLDERS, assert_all_is_accounted_for
-from conftest import names_in, read_log, result_bytes
+from conftest import Mount, names_in, read_log, result_bytes, standing
 from emosieve.service.liveness import _name_of
 from emosieve.watch.wakeups import identity_of
-from process import EMOSIEVE, PATIENCE, Watch, overrides, run
+from process import EMOSIEVE, PATIENCE, Watch, overrides, run, until
 from simulation import SimulatedWebUI
 from steps import Ended, Fault, command
+from troubles import fill
 
 FULL = bool(os.environ.get("FULL"))
 OLD = [f"outputs_20240104_2230{number:02}" for number in range(3)]
@@ -30,8 +29,6 @@ NEW = [f"outputs_20240104_2231{number:02}" for number in range(3)]
 SETTINGS = {"settle__quiet_seconds": 0.001, "watch__mode": "polling"}
 GOOD = b'profile = "customer_service"\n'
 BAD = (b"[rules]\nmin_confidense = 0.9\n", b"\xff\xfe", b"= 3")
-
-Mount = Callable[..., None]
 
 
 def make_tasks(root: Path, names: list[str]) -> None:
@@ -43,28 +40,13 @@ def make_tasks(root: Path, names: list[str]) -> None:
 
 def inbox_of(root: Path) -> list[str]:
     """The tasks that were not moved yet."""
-    return [name for name in names_in(root) if name.startswith("outputs_")]
+    return standing(root)
 
 
 def has_status(root: Path) -> bool:
     """Whether a daemon's status of this root lies about."""
     identity = identity_of(str(root))
     return identity is not None and Path(os.environ["XDG_RUNTIME_DIR"], _name_of(identity)).exists()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something, but not for ever."""
-    give_up = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < give_up, "it never became so"
-        time.sleep(0.005)
-
-
-def fill(path: Path) -> None:
-    """Write a file until its disk is full."""
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(65536))
 
 
 def hear(*numbers: int) -> None:
@@ -211,14 +193,14 @@ class TestStop:
             (disk / "outputs").mkdir()
             watch.wait_for("watch.ready")
             make_tasks(disk / "outputs", OLD)
-            fill(disk / "filler")
+            ballast = fill(disk)
             watch.wait_for("watch.blocked")
             config.write_bytes(GOOD)
             watch.process.send_signal(signal.SIGHUP)
             watch.wait_for("settings.reloaded", profile="customer_service")
             watch.wait_until(lambda: has_status(disk / "outputs"))
             assert 0 == watch.stop()
-        (disk / "filler").unlink()
+        ballast.unlink()
         assert 0 == run("sweep", disk / "outputs", *overrides(**SETTINGS)).returncode
 
         assert not has_status(disk / "outputs")

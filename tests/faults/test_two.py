@@ -6,8 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -16,15 +14,13 @@ import orjson
 import pytest
 
 from aftermath import assert_all_is_accounted_for
-from conftest import MakeTask, names_in, read_log
+from conftest import MakeTask, Mount, names_in, read_log
 from emosieve.record.locking import myself
-from process import EMOSIEVE, PATIENCE, Watch, overrides, run
+from process import EMOSIEVE, PATIENCE, Watch, overrides, run, until
 
 TASK = "outputs_20240104_223000"
 SOON = {"settle__quiet_seconds": 0.2}
 HOST = socket.gethostname()
-
-Mount = Callable[..., None]
 
 
 def refusal(*arguments: str | Path, inside: tuple[str, ...] = ()) -> str:
@@ -69,13 +65,8 @@ def names(words: str, pid: int) -> bool:
 
 def is_ready(watch: Watch) -> bool:
     """Whether a daemon took its root, or ended instead."""
-    give_up = time.monotonic() + PATIENCE
-    while not any(event["event"] == "watch.ready" for event in watch.events):
-        assert time.monotonic() < give_up
-        if watch.process.poll() is not None:
-            return False
-        time.sleep(0.01)
-    return True
+    until(lambda: watch.count_of("watch.ready") or watch.process.poll() is not None)
+    return watch.count_of("watch.ready") > 0
 
 
 def own_pids() -> tuple[str, ...]:

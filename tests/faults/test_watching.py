@@ -16,7 +16,6 @@ from watching import (
     asleep,
     assert_status_says,
     bound,
-    count_of,
     grow_old,
     status_of,
     write_task,
@@ -44,10 +43,10 @@ def test_an_overflow_costs_one_listing(root: Path, mounted: Callable[..., None])
                 write_task(root, name)
         for _ in TASKS:
             watch.wait_for("task.filed")
-        watch.wait_until(lambda: count_of(watch, "watch.overflow") > 0)
+        watch.wait_until(lambda: watch.count_of("watch.overflow") > 0)
         assert_status_says(watch, root, "native", "tmpfs gives events")
         assert 0 == watch.stop()
-        assert (1, 0) == (count_of(watch, "watch.overflow"), count_of(watch, "watch.deaf"))
+        assert (1, 0) == (watch.count_of("watch.overflow"), watch.count_of("watch.deaf"))
 
     assert_all_is_accounted_for(root, TASKS)
 
@@ -62,7 +61,7 @@ def test_a_machine_that_slept_is_not_deaf(root: Path) -> None:
         watch.wait_for("task.filed", task=TASKS[0])
         assert_status_says(watch, root, "native", f"{file_system_of(str(root)).type} gives events")
         assert 0 == watch.stop()
-        assert 0 == count_of(watch, "watch.deaf")
+        assert 0 == watch.count_of("watch.deaf")
 
     assert_all_is_accounted_for(root, TASKS[:1])
 
@@ -99,7 +98,7 @@ def test_a_limit_is_polled_over_until_it_is_raised(
         watch.wait_until(lambda: status_of(root)["daemon"]["mode"] == "native")
         assert [1] == watches_of(watch.process.pid)
         assert 0 == watch.stop()
-        assert (1, 1) == (count_of(watch, "watch.degraded"), count_of(watch, "watch.healed"))
+        assert (1, 1) == (watch.count_of("watch.degraded"), watch.count_of("watch.healed"))
 
     assert_all_is_accounted_for(root, TASKS[:3])
 
@@ -119,7 +118,7 @@ def test_a_limit_that_is_reached_later_is_polled_over(root: Path) -> None:
             watch.wait_for("task.filed", task=name)
         assert_status_says(watch, root, "polling", reason)
         assert 0 == watch.stop()
-        assert 1 == count_of(watch, "watch.degraded")
+        assert 1 == watch.count_of("watch.degraded")
 
     assert_all_is_accounted_for(root, TASKS[:2])
 
@@ -139,14 +138,14 @@ def test_a_watch_that_dies_is_armed_again(root: Path, tmp_path: Path, part: str)
         when.touch()
         write_task(root, TASKS[1])
         watch.wait_for("task.filed", task=TASKS[1])
-        watch.wait_until(lambda: count_of(watch, "watch.healed") == 1)
+        watch.wait_until(lambda: watch.count_of("watch.healed") == 1)
         write_task(root, TASKS[2])
         watch.wait_for("task.filed", task=TASKS[2])
         assert_status_says(watch, root, "native", f"{file_system_of(str(root)).type} gives events")
         assert [1] == watches_of(watch.process.pid)
         assert 0 == watch.stop()
         assert not when.exists()
-        assert (1, 0) == (count_of(watch, "watch.healed"), count_of(watch, "raw"))
+        assert (1, 0) == (watch.count_of("watch.healed"), watch.count_of("raw"))
 
     assert_all_is_accounted_for(root, TASKS[:3])
 
@@ -182,7 +181,7 @@ def assert_is_called_deaf(watch: Watch, root: Path, behind: Path) -> None:
     write_task(behind, TASKS[2])
     watch.wait_for("task.filed", task=TASKS[2])
     assert 0 == watch.stop()
-    assert 1 == count_of(watch, "watch.deaf")
+    assert 1 == watch.count_of("watch.deaf")
 
 
 def test_events_that_were_insisted_on_and_never_come_are_given_up(root: Path, tmp_path: Path) -> None:

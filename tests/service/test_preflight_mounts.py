@@ -2,18 +2,15 @@
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import MakeTask
+from conftest import MakeTask, Mount
 from emosieve.service.preflight import Line, examine, examine_all, heed
 from emosieve.service.preflight.circumstances import room_lines
 from emosieve.settings import Settings, load
-
-Mount = Callable[..., None]
 
 
 def line_of(root: Path, subject: str, **settings: Any) -> Line:
