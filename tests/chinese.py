@@ -9,7 +9,13 @@ HEADS = {
     "meaning": "含义",
     "rule": "规则",
     "action": "动作",
+    "written": "写法",
     "fires when": "何时命中",
+    "field": "字段",
+    "unit": "单位",
+    "range": "范围",
+    "from": "来自",
+    "what emosieve says": "emosieve 的提示",
     "event": "事件",
     "command": "命令",
     "what it does": "作用",
@@ -20,11 +26,19 @@ HEADS = {
 }
 """Heads of columns, by the English head."""
 
-ACTIONS = {"reject": "剔除", "flag": "标记"}
+ACTIONS = {"reject": "剔除", "flag": "标记", "off": "关闭", "auto": "自动"}
+ORIGINS = {
+    "result": "result.json",
+    "files": "文件名",
+    "header": "wav 文件头",
+    "samples": "wav 采样点",
+    "settling": "等待写完时",
+}
+TEXT = "文本"
 
 SETTINGS = {
     "root": "WebUI 的输出目录；没有默认值",
-    "profile": "使用哪个预设的数值",
+    "profile": "使用哪个预设的阈值和动作",
     "language": "回答、错误信息和质量报告的语言",
     "timezone": "时区名（如 Asia/Shanghai）或 local：判定日志的时区偏移、质量报告的日期",
     "watch.mode": "auto：文件系统有事件就用事件，否则轮询；native：只用事件；polling：只轮询",
@@ -36,9 +50,24 @@ SETTINGS = {
     "rules.min_confidence": "0-1 的比例；主情感置信度低于它：low_confidence",
     "rules.min_gap": "0-1 的比例；前两名得分的差距小于它：ambiguous",
     "rules.min_top": "0-1 的比例；所有得分都低于它：no_dominant_emotion",
+    "rules.min_duration": "秒；音频短于它：too_short",
+    "rules.max_silence": "0-1 的比例；没有语音的部分超过它：mostly_silence",
+    "rules.min_snr": "dB；信噪比低于它：noisy",
+    "rules.max_clipping": "0-1 的比例；达到上限的采样点超过它：clipped",
+    "rules.actions.RULE": "按规则（内置或自定义）：reject 剔除、flag 标记或 off 关闭",
+    "[[rules.custom]] name": "规则在日志和报告中的名字：小写字母、数字和 _",
+    "[[rules.custom]] when": "何时命中：用规则语言比较各字段",
+    "[[rules.custom]] action": "命中后：reject 剔除、flag 标记或 off 关闭",
+    "[[rules.custom]] message": "命中时的说明，用 {字段} 表示数值；留空则列出成立的比较",
+    "[[rules.custom]] on_missing": "任务缺少规则所需的内容时：ignore 忽略，或 flag 标记",
     "profiles.NAME.min_confidence": "0-1 的比例",
     "profiles.NAME.min_gap": "0-1 的比例",
     "profiles.NAME.min_top": "0-1 的比例",
+    "profiles.NAME.min_duration": "秒",
+    "profiles.NAME.max_silence": "0-1 的比例",
+    "profiles.NAME.min_snr": "分贝（dB）",
+    "profiles.NAME.max_clipping": "0-1 的比例",
+    "profiles.NAME.actions.RULE": "按规则（内置或自定义）：reject 剔除、flag 标记或 off 关闭",
     "filing.normal": "存放正常任务的目录",
     "filing.low_quality": "存放低质量任务的目录",
     "filing.quarantine": "存放结果始终无法读取的任务的目录",
@@ -48,19 +77,6 @@ SETTINGS = {
     "report.keep": "保留几份轮转出的报告；0 表示全部保留",
     "log.format": "auto：终端上用易读格式，其他情况用 JSON",
     "log.level": "显示的最低级别",
-}
-
-RULES = {
-    "low_confidence": "主情感置信度低于 rules.min_confidence",
-    "ambiguous": "前两名得分的差距小于 rules.min_gap",
-    "no_dominant_emotion": "所有得分都低于 rules.min_top",
-    "scores_missing": "结果里没有任何得分",
-    "scores_inconsistent": "主情感或其置信度与得分矛盾",
-    "mixed_task": "音频比结果新：两次识别写进了同一个目录",
-    "audio_truncated": "wav 比文件头声明的短",
-    "embedding_truncated": "npy 比文件头声明的短",
-    "required_missing": "settle.require 中的文件一直没有出现",
-    "still_open": "仍有进程打开着文件写入",
 }
 
 COMMANDS = {

@@ -9,12 +9,17 @@ from typing import Any
 import orjson
 import typer
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 import chinese
 from emosieve.commands.cli import EXIT_STATUS, app
-from emosieve.judge.ruleset import DEFAULT_ACTIONS
+from emosieve.errors import RuleError
+from emosieve.judge.expression import compile_expression
+from emosieve.judge.fields import FIELDS, Field
+from emosieve.judge.rules import BUILT_IN
 from emosieve.service.logs import EVENTS
-from emosieve.settings.models import Actions, Settings
+from emosieve.settings import Settings
+from emosieve.settings.rules import CustomRule, Profile
 from emosieve.text import Language
 from promises import PROMISES
 from sessions import with_sessions
@@ -34,15 +39,19 @@ def settings_table(language: Language) -> str:
 
 
 def settings_rows() -> list[tuple[str, Any, str]]:
-    """Key, default and English meaning; the actions stand in the table of the rules."""
-    return [row for row in _settings(Settings) if ".actions." not in row[0]]
+    """Key, default and English meaning; which rules there are stands in the table of the rules."""
+    return list(_settings(Settings))
 
 
 def _settings(model: type[BaseModel], prefix: str = "") -> typing.Iterator[tuple[str, Any, str]]:
     for name, field in model.model_fields.items():
         annotation = field.annotation
-        if typing.get_origin(annotation) is dict:
-            yield from _settings(typing.get_args(annotation)[1], f"{name}.NAME.")
+        if name == "profiles":
+            yield from _settings(Profile, f"{name}.NAME.")
+        elif name == "actions":
+            yield f"{prefix}{name}.RULE", None, field.description or ""
+        elif name == "custom":
+            yield from _settings(CustomRule, "[[rules.custom]] ")
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from _settings(annotation, f"{prefix}{name}.")
         else:
@@ -50,19 +59,80 @@ def _settings(model: type[BaseModel], prefix: str = "") -> typing.Iterator[tuple
 
 
 def _shown(default: Any) -> str:
-    return "" if default is None else f"`{orjson.dumps(default).decode()}`"
+    return "" if default is None or default is PydanticUndefined else f"`{orjson.dumps(default).decode()}`"
 
 
 def rules_table(language: Language) -> str:
-    """Every rule with its default action."""
-    fields = Actions.model_fields
+    """Every built-in rule with its default action, in words and as it is written."""
     rows = [
-        (f"`{rule}`", action, fields[rule].description or "")
-        if language == "en"
-        else (f"`{rule}`", chinese.ACTIONS[action], chinese.RULES[rule])
-        for rule, action in DEFAULT_ACTIONS.items()
+        (
+            f"`{rule.name}`",
+            rule.action if language == "en" else chinese.ACTIONS[rule.action],
+            f"`{rule.when}`",
+            rule.meaning.zh if language == "zh" else rule.meaning.en,
+        )
+        for rule in BUILT_IN
     ]
-    return _table(("rule", "action", "fires when"), rows, language)
+    return _table(("rule", "action", "written", "fires when"), rows, language)
+
+
+def fields_table(language: Language) -> str:
+    """Everything that a rule may look at; the nine scores stand in one row."""
+    rows = [
+        (
+            f"`{field.name}`" if field.name != "scores.angry" else "`scores.angry` … `scores.unknown`",
+            field.unit().text(language) if field.unit else chinese.TEXT if language == "zh" else "text",
+            _range(field),
+            chinese.ORIGINS[field.origin] if language == "zh" else ORIGINS[field.origin],
+            field.meaning.zh if language == "zh" else field.meaning.en,
+        )
+        for field in FIELDS.values()
+        if not field.name.startswith("scores.") or field.name in {"scores.count", "scores.angry"}
+    ]
+    return _table(("field", "unit", "range", "from", "meaning"), rows, language)
+
+
+ORIGINS = {
+    "result": "result.json",
+    "files": "file names",
+    "header": "wav header",
+    "samples": "wav samples",
+    "settling": "settling",
+}
+
+
+def _range(field: Field) -> str:
+    if field.lowest is None:
+        return ""
+    return f"{field.lowest:g} …" if field.highest is None else f"{field.lowest:g} … {field.highest:g}"
+
+
+def refusals_table(language: Language) -> str:
+    """Rules that are refused, each with what emosieve says of it."""
+    return _table(("rule", "what emosieve says"), [_refused(text, language) for text in REFUSED], language)
+
+
+REFUSED = (
+    "confidense < 0.6",
+    "confidence < 60%",
+    "confidence < 60",
+    'confidence < "0.6"',
+    "top1 < 0.5",
+    'top1 == "hapy"',
+    "snr_db < 8 && gap < 0.1",
+    "confidence < 0.6 or",
+    "confidence",
+    "0.5 < 0.6",
+    "__import__('os')",
+)
+
+
+def _refused(text: str, language: Language) -> tuple[str, str]:
+    try:
+        compile_expression(text, FIELDS)
+    except RuleError as error:
+        return f"`{text}`", error.message.text(language)
+    raise AssertionError(text)
 
 
 def events_table(language: Language) -> str:
@@ -118,6 +188,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], language: Lan
 TABLES: dict[str, Callable[[Language], str]] = {
     "settings": settings_table,
     "rules": rules_table,
+    "fields": fields_table,
+    "refusals": refusals_table,
     "events": events_table,
     "commands": commands_table,
     "exit": exit_table,

@@ -29,7 +29,8 @@ from emosieve.filing import Folders, Mover
 from emosieve.intake import Intake
 from emosieve.judge.labels import CLASSES
 from emosieve.judge.result import FRAME_LIMIT, Result, read_result
-from emosieve.judge.ruleset import Evidence, Limits, RuleSet, judge
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.proposals import decide
 from emosieve.record import layout
 from emosieve.record.breakdown import Breakdown, Period, count

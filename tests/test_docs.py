@@ -8,8 +8,8 @@ import pytest
 
 import chinese
 import emosieve
-from docs import README, READMES, TABLES, TOP, commands, settings_rows, with_tables, write_tables
-from emosieve.judge.ruleset import DEFAULT_ACTIONS, Action
+from docs import ORIGINS, README, READMES, TABLES, TOP, commands, settings_rows, with_tables, write_tables
+from emosieve.judge.rules import Choice
 from emosieve.text import Language
 from outline import outline
 from process import run
@@ -52,11 +52,11 @@ def test_a_chinese_table_has_the_same_rows(table: str) -> None:
     ("catalogue", "known"),
     [
         (chinese.SETTINGS, [key for key, _, _ in settings_rows()]),
-        (chinese.RULES, list(DEFAULT_ACTIONS)),
         (chinese.COMMANDS, [name for name, _ in commands()]),
-        (chinese.ACTIONS, list(get_args(Action))),
+        (chinese.ACTIONS, list(get_args(Choice))),
+        (chinese.ORIGINS, list(ORIGINS)),
     ],
-    ids=["settings", "rules", "commands", "actions"],
+    ids=["settings", "commands", "actions", "origins"],
 )
 def test_the_chinese_catalogues_are_complete(catalogue: dict[str, str], known: list[str]) -> None:
     """Every key has its Chinese meaning, and none is left of what is gone."""

@@ -83,6 +83,7 @@ class TestCommit:
             "observed": 0.41,
             "limit": 0.6,
             "message": "main confidence 0.410 is below 0.6",
+            "because": [{"left": "confidence", "observed": 0.41, "operator": "<", "limit": 0.6}],
         } == event["findings"][0]
         assert 1 == entries(root)
 

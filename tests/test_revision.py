@@ -8,7 +8,8 @@ import pytest
 from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake
-from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import adopt
 from emosieve.revision import in_batches, reclassify, restore, root_of
 from emosieve.service.flow import Flow

@@ -13,13 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import emosieve
-from emosieve.judge.ruleset import DEFAULT_ACTIONS
 from emosieve.text import (
     TEXT_LIMIT,
     Language,
     Phrase,
     escape,
-    finding_words,
     number,
     plain_number,
     point,
@@ -98,60 +96,18 @@ def finding(rule: str, observed: float | None = None, **more: Any) -> dict[str, 
     return {"rule": rule, "observed": observed, **more}
 
 
-@pytest.mark.parametrize(
-    ("rule", "observed", "chinese", "english"),
-    [
-        ("low_confidence", 0.41, "主情感置信度低 (0.410)", "low main confidence (0.410)"),
-        ("ambiguous", 0.03, "情感倾向模糊 (Top1-Top2差距=0.030)", "ambiguous (top1-top2 gap=0.030)"),
-        ("no_dominant_emotion", 0.28, "无显著情感 (最高分=0.280)", "no dominant emotion (highest=0.280)"),
-        ("scores_missing", None, "缺少情感得分", "no scores"),
-        ("audio_truncated", 1024, "音频不完整 (缺1024字节)", "audio cut short (1024 bytes missing)"),
-        (
-            "mixed_task",
-            1.5,
-            "疑似两次识别混在同一目录 (音频比结果新1.500秒)",
-            "two recognitions in one directory (audio 1.500 s newer than the result)",
-        ),
-    ],
-)
-def test_a_finding_is_one_phrase(rule: str, observed: float | None, chinese: str, english: str) -> None:
-    """A rule and what it observed make the report's phrase in either language."""
-    words = [finding_words(finding(rule, observed), language) for language in get_args(Language)]
-    assert [chinese, english] == words
-
-
-@pytest.mark.parametrize("language", get_args(Language))
-@pytest.mark.parametrize("rule", DEFAULT_ACTIONS)
-def test_every_rule_has_a_phrase(rule: str, language: Language) -> None:
-    """No rule that can fire is shown by its log message for want of words."""
-    assert finding_words(finding(rule, 7, message="logged"), language) != "logged"
-
-
-def test_a_rule_without_a_phrase_shows_its_message() -> None:
-    """A rule that this version does not know is shown by the message in the log, escaped."""
-    assert finding_words(finding("later", 1, message="too \x1b loud"), "zh") == "too \\u001b loud"
-
-
-def test_an_observed_text_is_escaped() -> None:
-    """What an edited line of the log puts in place of a number comes through escaped."""
-    assert "\\u001b" in finding_words({**finding("ambiguous"), "observed": "\x1b"}, "en")
-
-
-def test_a_rule_without_phrase_or_message_shows_its_name() -> None:
-    """A finding with nothing to say is shown by its rule."""
-    assert finding_words(finding("later"), "en") == "later"
-
-
 def reason_codes() -> set[str]:
     """Every reason for which the source lets a task wait; rules that can hold a task back among them."""
     source = Path(emosieve.__path__[0])
     texts = [
         (source / name).read_text() for name in ("watch/wholeness.py", "watch/settle.py", "service/flow.py")
     ]
-    given = re.compile(r"(?:Lack\(|Waiting\(name, |defer\((?:\w|\.|\[0\])+, |Observation\()\"(\w+)\"")
-    truncated = re.compile(r'\brule = "(\w+)" .* else "(\w+)"')
+    given = re.compile(r"(?:Lack\(|Waiting\(name, |defer\((?:\w|\.|\[0\])+, |reason, message = )\"(\w+)\"")
+    truncated = re.compile(r'\bkind = "(\w+)" .* else "(\w+)"')
     found = {code for text in texts for code in given.findall(text)}
-    return found | {code for text in texts for pair in truncated.findall(text) for code in pair}
+    return found | {
+        f"{kind}_truncated" for text in texts for pair in truncated.findall(text) for kind in pair
+    }
 
 
 def test_the_reason_codes_are_found() -> None:

@@ -3,10 +3,11 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from emosieve.filing import Folders
+from emosieve.judge.audio import Audio
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
 from emosieve.watch.inbox import Survey, survey_directory
@@ -31,10 +32,17 @@ class Proposal:
     survey: Survey
 
 
-def decide(settled: Settled, rules: RuleSet) -> Proposal:
-    """Judge one settled task: a function of the task and the rules alone."""
-    survey, result = settled.survey, settled.result
-    verdict = judge(Evidence(result, settled.oddities), rules)
+def decide(settled: Settled, rules: RuleSet, audio: Audio | None = None) -> Proposal:
+    """Judge one settled task: a function of the task and the rules alone.
+
+    Args:
+        settled: the task.
+        rules: in force.
+        audio: what was measured of its wav; ``None`` where no rule asks.
+    """
+    survey = settled.survey
+    measured = {**settled.oddities, **(audio.as_dict() if audio else {})}
+    verdict = judge(Evidence(settled.result, measured), rules)
     body = {
         "event": "decided",
         "task": survey.name,
@@ -42,7 +50,7 @@ def decide(settled: Settled, rules: RuleSet) -> Proposal:
         "verdict": verdict.name,
         "findings": [finding.as_dict() for finding in verdict.findings],
         **numbers_of(settled),
-        "audio": None,
+        "audio": audio.as_dict() if audio else None,
         "destination": None,
         "profile": rules.profile,
         "rules_digest": rules.digest,
@@ -52,9 +60,9 @@ def decide(settled: Settled, rules: RuleSet) -> Proposal:
 
 
 def numbers_of(settled: Settled) -> dict[str, Any]:
-    """What the log keeps of a result."""
+    """What the log keeps of a result, and of what was odd about its task; nothing where there was nothing."""
     result = settled.result
-    return {
+    numbers = {
         "emotion": result.emotion,
         "confidence": result.confidence,
         "top1": result.top1,
@@ -63,6 +71,11 @@ def numbers_of(settled: Settled) -> dict[str, Any]:
         "scores": dict(result.scores),
         "granularity": result.granularity,
     }
+    if result.frames:
+        numbers["frames"] = asdict(result.frames)
+    if settled.oddities:
+        numbers["oddities"] = dict(settled.oddities)
+    return numbers
 
 
 def refuse(malformed: Malformed) -> Proposal:

@@ -3,6 +3,7 @@
 Both may run beside the daemon: they commit through the same intake, under the log's lock.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,20 +12,24 @@ from typing import Any, Final
 
 import orjson
 
-from emosieve.errors import BadResult, SetupError
+from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
+from emosieve.record.evidence import MEASURED
 from emosieve.record.lineage import place_of
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.text import Phrase
 from emosieve.watch.inbox import Inbox, survey_directory
-from emosieve.watch.wholeness import Settled
+from emosieve.watch.listening import listen
+from emosieve.watch.wholeness import Policy, Settled, assess
 
 REVIEWS_NAME: Final = "reviews.jsonl"
 BATCH: Final = 256
+_AS_IT_STANDS: Final = Policy(require=())
+"""A filed task is judged by what is there: which files it had to wait for is past."""
 _OTHER_SIDE: Final = {"normal": "low_quality", "low_quality": "normal"}
 
 _UNPRINTABLE = Phrase(
@@ -80,13 +85,14 @@ def _restoration(intake: Intake, path: str) -> Proposal:
         raise SetupError(_NO_TASK(path=path)) from None
     except OSError as error:
         raise SetupError(_CANNOT_BE_SEEN(path=path, cause=error.strerror)) from None
-    event = intake.log.last_about(location) or {}
+    event: Event = intake.log.last_about(location) or {}
     other = _OTHER_SIDE.get(verdict)
-    body = {
+    body: dict[str, Any] = {
         "event": "restored",
         **_origin(event, survey.name, survey.directory, location, verdict),
         "verdict": other,
         **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
+        **{key: event[key] for key in ("granularity", *MEASURED) if key in event},
         "result_digest": event.get("result_digest"),
     }
     return Proposal(body, location, other or "", survey)
@@ -102,6 +108,7 @@ def _origin(
         "to": None,
         "was": verdict,
         "was_findings": event.get("findings") or [],
+        "was_measured": {key: value for key in MEASURED if (value := event.get(key))},
         "decided": event.get("decided") or event.get("time"),
     }
 
@@ -183,11 +190,11 @@ def _judge_filed(inbox: Inbox, name: str, rules: RuleSet) -> Proposal | None:
     try:
         survey = inbox.survey(name)
         contents = inbox.read(survey)
+        audio = listen(f"{inbox.root}/{name}", survey, rules.depth)
     except OSError:
         return None
-    if contents.result is None or isinstance(contents.result, BadResult):
-        return None
-    return decide(Settled(survey, contents.result, contents.digest or ""), rules)
+    settled = assess(survey, contents, math.inf, _AS_IT_STANDS)
+    return decide(settled, rules, audio) if isinstance(settled, Settled) else None
 
 
 def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:

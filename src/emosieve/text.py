@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 Language = Literal["zh", "en"]
 
@@ -107,49 +107,6 @@ def _columns(text: str) -> int:
     """The columns of a terminal that a text takes: two for a Chinese character."""
     shown = escape(text, len(text))
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
-
-
-_FINDING_WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
-    {
-        "zh": {
-            "low_confidence": "主情感置信度低 ({observed})",
-            "ambiguous": "情感倾向模糊 (Top1-Top2差距={observed})",
-            "no_dominant_emotion": "无显著情感 (最高分={observed})",
-            "scores_missing": "缺少情感得分",
-            "scores_inconsistent": "得分与主情感不一致 (相差{observed})",
-            "mixed_task": "疑似两次识别混在同一目录 (音频比结果新{observed}秒)",
-            "audio_truncated": "音频不完整 (缺{observed}字节)",
-            "embedding_truncated": "特征文件不完整 (缺{observed}字节)",
-            "required_missing": "缺少必需的文件 ({observed}个)",
-            "still_open": "判定时文件仍被占用",
-        },
-        "en": {
-            "low_confidence": "low main confidence ({observed})",
-            "ambiguous": "ambiguous (top1-top2 gap={observed})",
-            "no_dominant_emotion": "no dominant emotion (highest={observed})",
-            "scores_missing": "no scores",
-            "scores_inconsistent": "scores and main emotion disagree (by {observed})",
-            "mixed_task": "two recognitions in one directory (audio {observed} s newer than the result)",
-            "audio_truncated": "audio cut short ({observed} bytes missing)",
-            "embedding_truncated": "embedding cut short ({observed} bytes missing)",
-            "required_missing": "required files missing ({observed})",
-            "still_open": "a file was still open for writing",
-        },
-    },
-)
-
-
-def finding_words(finding: Mapping[str, Any], language: Language) -> str:
-    """A finding as one phrase of the report, from its rule and observed value alone.
-
-    A rule that this version has no phrase for is shown by its logged message.
-    """
-    phrase = _FINDING_WORDS[language].get(finding["rule"])
-    if phrase is None:
-        return escape(str(finding.get("message") or finding["rule"]))
-    observed = finding.get("observed")
-    shown = number(observed) if isinstance(observed, float) else escape(str(observed))
-    return phrase.format(observed=shown)
 
 
 _WAITING_WORDS: Mapping[str, Phrase] = MappingProxyType(

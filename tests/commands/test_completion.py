@@ -151,6 +151,8 @@ def test_several_keys_have_their_meanings() -> None:
         "rules.min_confidence=\tshare 0-1; main confidence below it: low_confidence",
         "rules.min_gap=\tshare 0-1; first two scores less than this apart: ambiguous",
         "rules.min_top=\tshare 0-1; every score below it: no_dominant_emotion",
+        "rules.min_duration=\tseconds; audio shorter than this: too_short",
+        "rules.min_snr=\tdB; signal-to-noise ratio below it: noisy",
     ] == offered("emosieve sweep --set rules.min")
 
 
@@ -162,7 +164,7 @@ def test_several_keys_have_their_meanings() -> None:
         ("settle.quiet_seconds", ["", "2.0"]),
         ("settle.require", [""]),
         ("profiles.social_robot.min_gap", [""]),
-        ("rules.actions.ambiguous=", ["reject", "flag"]),
+        ("rules.actions.ambiguous=", ["reject", "flag", "off", "auto"]),
     ],
 )
 def test_a_single_key_has_its_values(typed: str, values: list[str]) -> None:

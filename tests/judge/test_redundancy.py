@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from emosieve.judge.labels import CLASSES
 from emosieve.judge.redundancy import Redundancy, redundancies
 from emosieve.judge.result import Result
-from emosieve.judge.ruleset import DEFAULT_ACTIONS, Action, Evidence, Limits, RuleSet, judge
+from emosieve.judge.rules import DEFAULT_ACTIONS, Action, Limits
+from emosieve.judge.ruleset import Evidence, RuleSet, judge
 
 UNIT = 10**9
 THREE = ("low_confidence", "ambiguous", "no_dominant_emotion")

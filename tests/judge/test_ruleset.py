@@ -7,26 +7,18 @@ import random
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, fields, replace
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emosieve.judge.conditions import Reason
+from emosieve.judge.fields import Value
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.result import Result, read_result
-from emosieve.judge.ruleset import (
-    DEFAULT_ACTIONS,
-    Action,
-    Evidence,
-    Finding,
-    Limits,
-    Observation,
-    RuleSet,
-    Verdict,
-    evaluate,
-    judge,
-)
+from emosieve.judge.result import Frames, Result, read_result
+from emosieve.judge.rules import DEFAULT_ACTIONS, Choice, Limits
+from emosieve.judge.ruleset import Evidence, Finding, OnMissing, OwnRule, RuleSet, Verdict, evaluate, judge
 
 DOMINANT = {"happy": 0.9, "neutral": 0.1}
 COUNT = 100_000 if os.environ.get("FULL") == "1" else 2_000
@@ -60,9 +52,10 @@ def test_a_clear_result_is_normal() -> None:
 
 def test_the_defaults_are_those_of_the_mission() -> None:
     """Without settings the limits are 0.6, 0.05 and 0.3, and the three rules reject."""
-    assert Limits(min_confidence=0.6, min_gap=0.05, min_top=0.3) == RuleSet().limits
+    limits = RuleSet().limits
+    assert (0.6, 0.05, 0.3) == (limits.min_confidence, limits.min_gap, limits.min_top)
     rejecting = ["low_confidence", "ambiguous", "no_dominant_emotion", "scores_missing"]
-    assert rejecting == [rule for rule, action in RuleSet().actions.items() if action == "reject"]
+    assert rejecting == [rule.name for rule in RuleSet().all if rule.action == "reject"]
 
 
 # low_confidence
@@ -91,7 +84,9 @@ def test_low_confidence_looks_at_the_main_confidence() -> None:
 
 def test_low_confidence_says_what_it_saw() -> None:
     """The finding carries the confidence, the limit and an English message."""
-    expected = Finding("low_confidence", "reject", 0.41, 0.6, "main confidence 0.410 is below 0.6")
+    because = (Reason("confidence", "<", "min_confidence", 0.41, 0.6),)
+    message = "main confidence 0.410 is below 0.6"
+    expected = Finding("low_confidence", "reject", 0.41, 0.6, message, because)
     assert expected == only(judged(0.41, {"happy": 0.41}))
 
 
@@ -135,7 +130,8 @@ def test_ambiguous_looks_at_the_two_highest() -> None:
 def test_ambiguous_says_what_it_saw() -> None:
     """The finding carries the gap rounded to nine digits and the limit."""
     message = "the first two scores are 0.030 apart, below 0.05"
-    expected = Finding("ambiguous", "reject", 0.03, 0.05, message)
+    because = (Reason("gap", "<", "min_gap", 0.03, 0.05),)
+    expected = Finding("ambiguous", "reject", 0.03, 0.05, message, because)
     assert expected == only(judged(0.63, {"happy": 0.63, "sad": 0.6}))
 
 
@@ -163,7 +159,8 @@ def test_one_score_at_the_limit_is_dominant(top: float) -> None:
 def test_no_dominant_emotion_says_what_it_saw() -> None:
     """The finding carries the highest score and the limit."""
     message = "no score reaches 0.3; the highest is 0.280"
-    expected = Finding("no_dominant_emotion", "reject", 0.28, 0.3, message)
+    because = (Reason("top1_score", "<", "min_top", 0.28, 0.3),)
+    expected = Finding("no_dominant_emotion", "reject", 0.28, 0.3, message, because)
     assert expected == judged(0.28, {"happy": 0.28, "sad": 0.1}).findings[1]
 
 
@@ -181,10 +178,9 @@ def test_all_rules_run_and_all_findings_are_kept() -> None:
 def test_no_scores_at_all_are_missing(confidence: float | None) -> None:
     """A result without scores is rejected, and no rule over scores fires."""
     verdict = judged(confidence, {})
-    expected = Verdict(
-        "low_quality", (Finding("scores_missing", "reject", None, None, "the result has no scores"),)
-    )
-    assert expected == verdict
+    found = only(verdict)
+    assert ("low_quality", "scores_missing", "reject") == (verdict.name, found.rule, found.action)
+    assert "the result has no scores" == found.message
 
 
 def test_a_low_confidence_without_scores_is_both() -> None:
@@ -214,16 +210,21 @@ def test_a_confidence_off_the_scores_is_flagged(confidence: float) -> None:
 
 def test_a_confidence_off_the_scores_says_by_how_much() -> None:
     """The finding carries the difference and how much is allowed."""
-    message = "main confidence 0.900 differs from the highest score 0.800"
-    expected = Finding("scores_inconsistent", "flag", 0.1, 0.02, message)
-    assert expected == only(judged(0.9, {"happy": 0.8}))
+    found = only(judged(0.9, {"happy": 0.8}))
+    words = "the emotion is happy, with confidence 0.900 and score 0.800; the highest score is 0.800 (happy)"
+    assert ("scores_inconsistent", 0.1, 0.02, words) == (
+        found.rule,
+        found.observed,
+        found.limit,
+        found.message,
+    )
 
 
 def test_an_emotion_that_is_not_the_highest_is_flagged() -> None:
     """Naming another class than the highest score's is inconsistent, and says both."""
-    message = "the emotion is sad (0.200), but happy scores 0.700"
-    expected = Finding("scores_inconsistent", "flag", 0.5, 0.0, message)
-    assert expected == only(judged(0.7, {"happy": 0.7, "sad": 0.2}, "sad"))
+    found = only(judged(0.7, {"happy": 0.7, "sad": 0.2}, "sad"))
+    words = "the emotion is sad, with confidence 0.700 and score 0.200; the highest score is 0.700 (happy)"
+    assert ("scores_inconsistent", 0.5, 0, words) == (found.rule, found.observed, found.limit, found.message)
 
 
 @pytest.mark.parametrize("emotion", ["excited", None])
@@ -249,15 +250,13 @@ def test_without_a_confidence_the_emotion_alone_is_compared() -> None:
 
 def test_a_flag_leaves_the_verdict_normal() -> None:
     """A rule whose action is flag still gives its finding, but does not reject."""
-    verdict = judged(
-        0.5, {"happy": 0.5}, rules=RuleSet(actions={**DEFAULT_ACTIONS, "low_confidence": "flag"})
-    )
+    verdict = judged(0.5, {"happy": 0.5}, rules=RuleSet(actions={"low_confidence": "flag"}))
     assert (verdict.name, only(verdict).action) == ("normal", "flag")
 
 
 def test_any_rule_can_be_made_to_reject() -> None:
     """A rule that flags by default rejects when the settings say so."""
-    rules = RuleSet(actions={**DEFAULT_ACTIONS, "scores_inconsistent": "reject"})
+    rules = RuleSet(actions={"scores_inconsistent": "reject"})
     assert judged(0.9, {"happy": 0.8}, rules=rules).name == "low_quality"
 
 
@@ -270,19 +269,35 @@ def test_one_rejection_among_flags_rejects() -> None:
     ) == ("low_quality", ["reject", "flag"])
 
 
-@pytest.mark.parametrize("rule", list(DEFAULT_ACTIONS)[5:])
-def test_an_oddity_of_settling_becomes_a_flag(rule: str) -> None:
-    """What settling found odd stands last among the findings, as it was observed."""
-    oddity = Observation(rule, "odd", 7, 3)
-    verdict = judge(Evidence(Result("happy", 0.9, DOMINANT), (oddity,)), RuleSet())
-    assert Verdict("normal", (Finding(rule, "flag", 7, 3, "odd"),)) == verdict
+ODDITIES = {
+    "audio_newer_seconds": "mixed_task",
+    "audio_missing_bytes": "audio_truncated",
+    "embedding_older_seconds": "stale_embedding",
+    "embedding_missing_bytes": "embedding_truncated",
+    "missing_files": "required_missing",
+    "open_files": "still_open",
+}
+
+
+@pytest.mark.parametrize(("field", "rule"), ODDITIES.items())
+def test_an_oddity_of_settling_becomes_a_flag(field: str, rule: str) -> None:
+    """What settling found odd gives the flag of its rule, with what was observed."""
+    verdict = judge(Evidence(Result("happy", 0.9, DOMINANT), {field: 7}), RuleSet())
+    found = only(verdict)
+    assert ("normal", rule, "flag", 7, 0) == (
+        verdict.name,
+        found.rule,
+        found.action,
+        found.observed,
+        found.limit,
+    )
 
 
 def test_findings_over_scores_stand_before_oddities() -> None:
-    """Findings keep the order of the report: the rules first, then what settling saw."""
-    oddity = Observation("mixed_task", "odd")
-    verdict = judge(Evidence(Result("happy", 0.5, {"happy": 0.5}), (oddity,)), RuleSet())
-    assert fired(verdict) == ["low_confidence", "mixed_task"]
+    """Findings keep the order of the report: the rules over scores first, then those over audio and settling."""
+    measured: dict[str, Value] = {"open_files": 1, "snr_db": 3.0}
+    verdict = judge(Evidence(Result("happy", 0.5, {"happy": 0.5}), measured), RuleSet())
+    assert fired(verdict) == ["low_confidence", "noisy", "still_open"]
 
 
 def test_the_limits_of_the_rule_set_are_the_limits() -> None:
@@ -294,9 +309,13 @@ def test_the_limits_of_the_rule_set_are_the_limits() -> None:
 
 
 def test_a_finding_is_a_plain_table_in_the_log() -> None:
-    """The decision log has rule, action, observed value, limit and message of a finding."""
+    """The decision log has rule, action, message, the first observed value and limit, and every comparison."""
+    reason = Reason("gap", "<", "min_gap", 0.01, 0.05)
     expected = {"rule": "ambiguous", "action": "flag", "observed": 0.01, "limit": 0.05, "message": "close"}
-    assert expected == Finding("ambiguous", "flag", 0.01, 0.05, "close").as_dict()
+    because = [{"left": "gap", "observed": 0.01, "operator": "<", "limit": 0.05}]
+    assert {**expected, "because": because} == Finding(
+        "ambiguous", "flag", 0.01, 0.05, "close", (reason,)
+    ).as_dict()
 
 
 def test_what_rules_see_and_say_is_frozen() -> None:
@@ -314,11 +333,15 @@ def test_what_rules_see_and_say_is_frozen() -> None:
 
 
 def test_the_digest_changes_with_any_limit_or_action() -> None:
-    """Each limit and each action shows in the digest."""
+    """Each limit and each action shows in the digest, and so does all of a rule of one's own."""
+    own = OwnRule("mine", "snr_db < 3", message="too loud")
+    others = [replace(own, name="other"), replace(own, when="snr_db < 4"), replace(own, action="reject")]
+    others += [replace(own, message="louder"), replace(own, on_missing="flag")]
     changed = [RuleSet(replace(Limits(), **{one.name: 0.123})) for one in fields(Limits)]
     for rule, action in DEFAULT_ACTIONS.items():
-        other: Action = "flag" if action == "reject" else "reject"
-        changed.append(RuleSet(actions={**DEFAULT_ACTIONS, rule: other}))
+        other: Choice = "flag" if action == "reject" else "reject"
+        changed.append(RuleSet(actions={rule: other}))
+    changed += [RuleSet(own=(one,)) for one in (own, *others)]
     digests = {RuleSet().digest, *(rules.digest for rules in changed)}
     assert len(changed) + 1 == len(digests)
 
@@ -430,13 +453,13 @@ results = st.builds(
     st.dictionaries(st.sampled_from(CLASSES), shares),
 )
 limits = st.builds(Limits, shares, shares, shares)
-actions = st.fixed_dictionaries({rule: st.sampled_from(get_args(Action)) for rule in DEFAULT_ACTIONS})
+actions = st.fixed_dictionaries({rule: st.sampled_from(("reject", "flag")) for rule in DEFAULT_ACTIONS})
 
 
 @given(results, limits, actions)
 @settings(deadline=None)
 def test_low_quality_means_that_a_finding_rejects(
-    result: Result, limits: Limits, actions: dict[str, Action]
+    result: Result, limits: Limits, actions: dict[str, Choice]
 ) -> None:
     """Whatever the rules, the verdict is low_quality exactly when some finding rejects."""
     verdict = judge(Evidence(result), RuleSet(limits, actions))
@@ -446,7 +469,7 @@ def test_low_quality_means_that_a_finding_rejects(
 
 @given(results, limits, actions)
 @settings(deadline=None)
-def test_actions_never_change_what_fires(result: Result, limits: Limits, actions: dict[str, Action]) -> None:
+def test_actions_never_change_what_fires(result: Result, limits: Limits, actions: dict[str, Choice]) -> None:
     """Actions decide the verdict, not the findings."""
     with_actions = judge(Evidence(result), RuleSet(limits, actions))
     assert fired(judge(Evidence(result), RuleSet(limits))) == fired(with_actions)
@@ -472,8 +495,8 @@ def test_a_finding_of_the_three_is_below_its_limit(result: Result, limits: Limit
     three = ("low_confidence", "ambiguous", "no_dominant_emotion")
     for finding in judge(Evidence(result), RuleSet(limits)).findings:
         if finding.rule in three:
-            assert finding.observed is not None
-            assert finding.limit is not None
+            assert isinstance(finding.observed, float)
+            assert isinstance(finding.limit, float)
             assert finding.observed < finding.limit
 
 
@@ -482,20 +505,23 @@ def test_a_finding_of_the_three_is_below_its_limit(result: Result, limits: Limit
 
 def outcomes(evidence: Evidence) -> dict[str, str]:
     """What came of each rule."""
-    return {one.rule: one.outcome for one in evaluate(evidence, Limits())}
+    return {one.rule: one.outcome for one in evaluate(evidence, RuleSet())}
 
 
 def test_every_rule_is_accounted_for_in_order() -> None:
-    """Evaluating names every rule once, in the order of the report."""
-    assert list(DEFAULT_ACTIONS) == list(outcomes(Evidence(Result("happy", 0.9, DOMINANT))))
+    """Evaluating names every rule in force once, in the order of the report."""
+    in_force = [rule for rule, action in DEFAULT_ACTIONS.items() if action != "auto"]
+    assert in_force == list(outcomes(Evidence(Result("happy", 0.9, DOMINANT))))
 
 
 def test_a_rule_that_passes_says_what_it_saw() -> None:
     """The observed value and the limit are there although nothing fired."""
-    observed = {one.rule: one for one in evaluate(Evidence(Result("happy", 0.9, DOMINANT)), Limits())}
+    observed = {one.rule: one for one in evaluate(Evidence(Result("happy", 0.9, DOMINANT)), RuleSet())}
+    shown = {name: (one.outcome, one.observed, one.limit) for name, one in observed.items()}
 
-    assert Observation("low_confidence", "", 0.9, 0.6, "passed") == observed["low_confidence"]
-    assert Observation("ambiguous", "", 0.8, 0.05, "passed") == observed["ambiguous"]
+    assert ("passed", 0.9, 0.6) == shown["low_confidence"]
+    assert ("passed", 0.8, 0.05) == shown["ambiguous"]
+    assert ("confidence = 0.9 >= 0.6",) == tuple(map(str, observed["low_confidence"].reasons))
 
 
 def test_a_rule_without_its_number_is_not_evaluated() -> None:
@@ -504,13 +530,13 @@ def test_a_rule_without_its_number_is_not_evaluated() -> None:
 
     assert found["scores_missing"] == "fired"
     unknown = ["low_confidence", "ambiguous", "no_dominant_emotion", "scores_inconsistent"]
+    unknown += ["too_short", "no_speech", "mostly_silence", "noisy", "clipped", "audio_unreadable"]
     assert unknown == [rule for rule, outcome in found.items() if outcome == "not_evaluated"]
 
 
 def test_what_settling_observed_is_among_the_outcomes() -> None:
-    """An oddity stands in its rule's place; the other settling rules passed."""
-    odd = Observation("audio_truncated", "8 bytes are missing", 8, 0)
-    found = outcomes(Evidence(Result("happy", 0.9, DOMINANT), (odd,)))
+    """An oddity makes its rule fire; the other rules over settling passed."""
+    found = outcomes(Evidence(Result("happy", 0.9, DOMINANT), {"audio_missing_bytes": 8}))
 
     assert {"audio_truncated": "fired", "mixed_task": "passed"}.items() <= found.items()
 
@@ -523,3 +549,119 @@ def test_the_findings_are_what_fired(confidence: float, shares: list[float]) -> 
     found = outcomes(evidence)
 
     assert fired(judge(evidence, RuleSet())) == [rule for rule in found if found[rule] == "fired"]
+
+
+# Own rules
+
+LOUD = OwnRule("loud", "snr_db < 8 and speech_seconds < 0.5", "reject", "{snr_db:.1f} dB，太吵")
+HAPPY = Result("happy", 0.9, DOMINANT)
+NOISY: dict[str, Value] = {"snr_db": 4.25, "speech_seconds": 0.3}
+
+
+def own(verdict: Verdict, name: str) -> Finding:
+    """The finding of one rule."""
+    (found,) = (finding for finding in verdict.findings if finding.rule == name)
+    return found
+
+
+def test_an_own_rule_rejects_with_its_message_and_comparisons() -> None:
+    """It stands behind the built-in ones, in its own words, with every comparison that held."""
+    verdict = judge(Evidence(HAPPY, NOISY), RuleSet(own=(LOUD,)))
+    found = own(verdict, "loud")
+
+    assert ("low_quality", ["noisy", "loud"]) == (verdict.name, fired(verdict))
+    assert ("reject", 4.25, 8, "4.2 dB，太吵") == (found.action, found.observed, found.limit, found.message)
+    because = ["snr_db = 4.25 < 8", "speech_seconds = 0.3 < 0.5"]
+    assert because == list(map(str, found.reasons))
+
+
+def test_an_own_rule_without_a_message_says_its_comparisons() -> None:
+    """What held is what it says."""
+    verdict = judge(Evidence(HAPPY, NOISY), RuleSet(own=(replace(LOUD, message=""),)))
+    assert "snr_db = 4.25 < 8, speech_seconds = 0.3 < 0.5" == own(verdict, "loud").message
+
+
+def test_an_own_rule_may_name_a_limit() -> None:
+    """The limits of the built-in rules are numbers that it can build on."""
+    rule = OwnRule("near", "confidence < min_confidence + 0.05")
+    found = own(
+        judge(Evidence(Result("happy", 0.64, {"happy": 0.64, "sad": 0.36})), RuleSet(own=(rule,))), "near"
+    )
+    assert (0.64, 0.65) == (found.observed, found.limit)
+
+
+def test_frames_that_disagree_can_be_rejected() -> None:
+    """A frame result is judged on its mean, and a rule can ask how far its frames agree."""
+    rules = RuleSet(own=(OwnRule("torn", "frames.agreement < 0.5", "reject"),))
+    torn, united = (replace(HAPPY, frames=Frames(100, share)) for share in (0.4, 0.5))
+
+    assert ["low_quality", "normal"] == [judge(Evidence(one), rules).name for one in (torn, united)]
+
+
+@pytest.mark.parametrize(("on_missing", "expected"), [("ignore", []), ("flag", ["loud"])])
+def test_missing_evidence_is_ignored_or_flagged(on_missing: OnMissing, expected: list[str]) -> None:
+    """What an own rule cannot tell of a task never rejects it; where that is asked for, it is flagged."""
+    rules = RuleSet(own=(replace(LOUD, on_missing=on_missing),))
+    verdict = judge(Evidence(HAPPY, {"speech_seconds": 0.3}), rules)
+
+    assert ("normal", expected) == (verdict.name, fired(verdict))
+    assert ["not evaluated for want of snr_db"] * len(expected) == [one.message for one in verdict.findings]
+
+
+def test_actions_switch_own_rules_as_well() -> None:
+    """The action by name beats the one that stands in the rule, as a profile needs."""
+    evidence = Evidence(HAPPY, NOISY)
+    off, flag = (
+        judge(evidence, RuleSet(actions={"loud": choice}, own=(LOUD,))) for choice in ("off", "flag")
+    )
+
+    assert ["noisy"] == fired(off)
+    assert ("normal", "flag") == (flag.name, own(flag, "loud").action)
+
+
+# What is off, and how deep the audio is looked at
+
+
+def test_a_rule_that_is_off_is_not_even_evaluated() -> None:
+    """It neither fires nor stands among what was seen, but among all rules."""
+    rules = RuleSet(actions={"low_confidence": "off"})
+
+    assert [] == fired(judged(0.5, {"happy": 0.5}, rules=rules))
+    assert "low_confidence" not in [one.rule for one in evaluate(Evidence(HAPPY), rules)]
+    assert "low_confidence" in [rule.name for rule in rules.all]
+
+
+OVER_AUDIO = ("too_short", "no_speech", "mostly_silence", "noisy", "clipped", "audio_unreadable")
+
+
+@pytest.mark.parametrize("rule", OVER_AUDIO)
+def test_missing_audio_is_told_where_a_rule_over_audio_rejects(rule: str) -> None:
+    """By itself audio_missing is off, and it flags as soon as a rule rejects by the audio; a word for it decides."""
+    evidence = Evidence(HAPPY, {"audio_files": 0})
+
+    assert [] == fired(judge(evidence, RuleSet()))
+    assert ["audio_missing"] == fired(judge(evidence, RuleSet(actions={rule: "reject"})))
+    assert [] == fired(judge(evidence, RuleSet(actions={rule: "reject", "audio_missing": "off"})))
+
+
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        ([], None),
+        (["audio_missing"], "files"),
+        (["audio_missing", "too_short"], "header"),
+        (["audio_unreadable"], "header"),
+        (["too_short", "noisy"], "samples"),
+    ],
+)
+def test_audio_is_looked_at_as_deep_as_rules_ask(on: list[str], expected: str | None) -> None:
+    """No file is opened for rules that are off, and no sample read for rules over length alone."""
+    actions: dict[str, Choice] = dict.fromkeys((*OVER_AUDIO, "audio_missing"), "off")
+    assert expected == RuleSet(actions=actions | dict.fromkeys(on, "flag")).depth
+
+
+def test_an_own_rule_asks_for_audio_too() -> None:
+    """It is the fields that count, not whose rule it is."""
+    actions: dict[str, Choice] = dict.fromkeys(OVER_AUDIO, "off")
+    assert "samples" == RuleSet(actions=actions, own=(OwnRule("deep", "rms_dbfs < -60"),)).depth
+    assert None is RuleSet(actions=actions, own=(OwnRule("flat", "entropy > 0.9"),)).depth

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosieve.judge.ruleset import DEFAULT_ACTIONS, Limits, RuleSet, judge
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import RuleSet, judge
 from emosieve.record.breakdown import Breakdown, Period, RuleCount, count
 from emosieve.record.comparison import Comparison, RuleChange
 from emosieve.record.evidence import evidence_of
@@ -176,9 +177,7 @@ class TestComparison:
         """What settling found odd before a reclassification, and not since, is evidence no more."""
         odd = {**SECOND, "findings": [LOW, finding("mixed_task", "flag")]}
         events = [odd, reclassified(odd, "2024-01-05T09:00:00+08:00", [])]
-        comparison = Comparison(
-            RuleSet(Limits(min_confidence=0.3), {**DEFAULT_ACTIONS, "mixed_task": "reject"})
-        )
+        comparison = Comparison(RuleSet(Limits(min_confidence=0.3), {"mixed_task": "reject"}))
         count(events, Period(), comparison.take)
 
         assert ((1, 1, 0, 0), 0) == (counts(comparison.now), comparison.newly_rejected)

@@ -36,12 +36,14 @@ class TestSources:
     def test_all_sources_are_named_in_either_language(
         self, config: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Command line, environment and file."""
+        """Command line, environment, file, and the profile that the file chose."""
         monkeypatch.setenv("EMOSIEVE_SETTLE__QUIET_SECONDS", "3")
         (line,) = lines_of("settings", "language=en", config=config)
 
-        assert "valid; from command line, environment, mine.toml" == str(line.message)
-        assert "有效；来源：命令行、环境变量、mine.toml" == line.message.text("zh")
+        assert "valid; from command line, environment, mine.toml, profile customer_service" == str(
+            line.message
+        )
+        assert "有效；来源：命令行、环境变量、mine.toml、预设 customer_service" == line.message.text("zh")
 
 
 class TestProfile:
@@ -73,7 +75,7 @@ class TestProfile:
         """What the profile overrules is no danger."""
         (line,) = lines_of("profile", config=config, profile="psych_screening")
 
-        assert ("ok", "psych_screening: its numbers are in force") == (line.level, str(line.message))
+        assert ("ok", "psych_screening: all that it says is in force") == (line.level, str(line.message))
 
     def test_the_same_value_is_no_contradiction(self) -> None:
         """A key that says what the profile says changes nothing."""

@@ -9,9 +9,13 @@ import pytest
 
 from emosieve.settings import Settings, load
 from emosieve.settings.loading import flatten
-from emosieve.settings.models import Profile
+from emosieve.settings.rules import CustomRule, Profile
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+PROFILE_KEYS = tuple(f"# {key} =" for key in ("min_confidence", "too_short", "no_speech", "mostly_silence"))
+"""Settings of a profile that are followed by another one, which needs no explanation of its own."""
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_uncommented_it_equals_the_defaults(uncommented: Path) -> None:
 
 def test_uncommented_it_is_complete(uncommented: Path) -> None:
     """Uncommented, the example sets every key of the model that has a default, the root, and nothing else."""
-    expected = {"root"} | {key for key, value in flat(load().settings).items() if value is not None}
+    expected = {"root"} | {key for key, value in flat(load().settings).items() if value not in (None, [])}
     written = {key for key, _ in flatten(tomllib.loads(uncommented.read_text()))}
     assert expected == written
 
@@ -79,11 +83,23 @@ def test_the_numbers_of_a_profile_are_explained(lines: list[str]) -> None:
     assert set(Profile.model_fields) == Profile(**numbers).model_fields_set
 
 
+def test_the_rules_of_ones_own_are_explained(lines: list[str]) -> None:
+    """Every key that such a rule may have stands in the example of two, which load."""
+    start = lines.index("##     [[rules.custom]]")
+    own = list(itertools.takewhile(lambda line: line, lines[start:]))
+    rules = tomllib.loads("\n".join(line.removeprefix("##").strip() for line in own))["rules"]["custom"]
+    assert set(CustomRule.model_fields) == {
+        key for rule in rules for key in CustomRule(**rule).model_fields_set
+    }
+
+
 def test_every_setting_is_explained(lines: list[str]) -> None:
     """An explanation stands right above every setting and section, but a profile's own numbers."""
     bare = [
         line
         for above, line in itertools.pairwise(lines)
-        if line.startswith("# ") and not above.startswith("##") and "[profiles." not in above
+        if line.startswith("# ")
+        and not line.startswith("# [profiles.")
+        and not above.startswith(("##", "# [profiles.", *PROFILE_KEYS))
     ]
     assert bare == []

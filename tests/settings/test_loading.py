@@ -135,7 +135,7 @@ def test_a_table_may_be_json_in_the_environment(sources: Sources) -> None:
     """A whole table in a variable is written as JSON, and merged with the rest."""
     sources.variables(RULES__ACTIONS='{"ambiguous": "flag"}')
     actions = sources.load().settings.rules.actions
-    assert (actions.ambiguous, actions.low_confidence) == ("flag", "reject")
+    assert (actions["ambiguous"], actions["low_confidence"]) == ("flag", "reject")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
         (['language = "fr"'], "language = fr: must be 'zh' or 'en'"),
         (
             ["[rules.actions]", 'ambiguous = "drop"'],
-            "rules.actions.ambiguous = drop: must be 'reject' or 'flag'",
+            "rules.actions.ambiguous = drop: must be 'reject', 'flag', 'off' or 'auto'",
         ),
         (
             ['timezone = "Asia/Shanghi"'],

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from emosieve.judge.ruleset import DEFAULT_ACTIONS, Limits
+from emosieve.judge.rules import DEFAULT_ACTIONS, Limits
 from emosieve.settings import Settings
-from emosieve.settings.models import SHIPPED_PROFILES, Profile
+from emosieve.settings.rules import SHIPPED_PROFILES, CustomRule
 
 
 def sections(model: BaseModel) -> Iterator[BaseModel]:
@@ -23,7 +23,8 @@ def sections(model: BaseModel) -> Iterator[BaseModel]:
                 yield from sections(child)
 
 
-EVERY_SECTION = list(sections(Settings()))
+OWN = CustomRule(name="mine", when="snr_db < 5")
+EVERY_SECTION = [*sections(Settings()), OWN]
 NAMES = [type(section).__name__ for section in EVERY_SECTION]
 
 
@@ -44,15 +45,18 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "timezone": "local",
         "watch": {"mode": "auto", "rescan_seconds": 30.0, "task_glob": "outputs_*"},
         "settle": {"quiet_seconds": 2.0, "give_up_seconds": 600.0, "require": ("result.json",)},
-        "rules": {"min_confidence": 0.6, "min_gap": 0.05, "min_top": 0.3, "actions": dict(DEFAULT_ACTIONS)},
-        "profiles": {
-            name: {"min_confidence": confidence, "min_gap": None, "min_top": None}
-            for name, confidence in [
-                ("customer_service", 0.7),
-                ("psych_screening", 0.5),
-                ("social_robot", 0.6),
-            ]
+        "rules": {
+            "min_confidence": 0.6,
+            "min_gap": 0.05,
+            "min_top": 0.3,
+            "min_duration": 1.0,
+            "max_silence": 0.8,
+            "min_snr": 10.0,
+            "max_clipping": 0.02,
+            "actions": dict(DEFAULT_ACTIONS),
+            "custom": (),
         },
+        "profiles": {name: one.model_dump() for name, one in SHIPPED_PROFILES.items()},
         "filing": {"normal": "normal", "low_quality": "low_quality", "quarantine": "quarantine"},
         "decisions": {"rotate_bytes": 100_000_000, "sync": "batch"},
         "report": {"rotate_bytes": 20_000_000, "keep": 0},
@@ -80,8 +84,8 @@ def test_the_rule_set_has_what_is_set() -> None:
 
 def test_every_kind_of_section_is_tried() -> None:
     """The walk below reaches each table of the settings."""
-    expected = {"Settings", "Watch", "Settle", "Rules", "Actions", "Profile", "Filing", "Decisions"}
-    assert expected | {"Report", "Log"} == set(NAMES)
+    expected = {"Settings", "Watch", "Settle", "Rules", "Profile", "Filing", "Decisions"}
+    assert expected | {"Report", "Log", "CustomRule"} == set(NAMES)
 
 
 @pytest.mark.parametrize("section", EVERY_SECTION, ids=NAMES)
@@ -258,14 +262,11 @@ def test_a_named_time_zone_is_that_zone() -> None:
     assert timedelta(hours=8) == datetime(2024, 1, 4, tzinfo=zone).utcoffset()
 
 
-def test_the_shipped_profiles_change_the_confidence_alone() -> None:
-    """The mission's profiles have exactly its three numbers."""
-    expected = {
-        "customer_service": Profile(min_confidence=0.7),
-        "psych_screening": Profile(min_confidence=0.5),
-        "social_robot": Profile(min_confidence=0.6),
-    }
-    assert expected == SHIPPED_PROFILES
+def test_the_shipped_profiles_have_the_missions_numbers() -> None:
+    """Each scene has the confidence that the mission gives it; what else a profile changes are actions and audio."""
+    confidences = {name: one.min_confidence for name, one in SHIPPED_PROFILES.items()}
+    assert {"customer_service": 0.7, "psych_screening": 0.5, "social_robot": 0.6} == confidences
+    assert {(None, None)} == {(one.min_gap, one.min_top) for one in SHIPPED_PROFILES.values()}
 
 
 def test_settings_do_not_share_their_profiles() -> None:
@@ -285,7 +286,7 @@ def tables(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_the_schema_is_strict_at_every_level() -> None:
     """An editor that knows the schema marks an unknown key in any table."""
     schema = tables(Settings.model_json_schema())
-    assert {"Settings", *NAMES} == set(schema)
+    assert {"Settings", "CustomRule", *NAMES} == set(schema)
     assert [name for name, table in schema.items() if table["additionalProperties"] is not False] == []
 
 

@@ -14,7 +14,6 @@ import pytest
 from conftest import FakeTime, MakeTask, result_bytes
 from emosieve.commands.simulated_webui import Recognition, npy_bytes, write_task, write_wav
 from emosieve.judge.document import SIZE_LIMIT
-from emosieve.judge.ruleset import Observation
 from emosieve.watch.inbox import Contents, Inbox, Survey, survey_directory
 from emosieve.watch.settle import Gone, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
@@ -83,9 +82,9 @@ def _reason(outcome: Outcome) -> str:
     return outcome.reason
 
 
-def _rules(outcome: Outcome) -> list[str]:
+def _odd(outcome: Outcome) -> list[str]:
     assert isinstance(outcome, Settled), outcome
-    return [oddity.rule for oddity in outcome.oddities]
+    return list(outcome.oddities)
 
 
 # Quiet time.
@@ -99,7 +98,7 @@ def test_a_whole_task_that_is_quiet_is_settled(root: Path, make_task: MakeTask) 
     assert outcome.survey == survey_directory(str(task), NAME)
     assert outcome.result.emotion == "sad"
     assert len(outcome.digest) == 32
-    assert outcome.oddities == ()
+    assert outcome.oddities == {}
 
 
 def test_a_task_that_changed_a_moment_ago_waits_for_the_rest_of_its_quiet_time(
@@ -323,7 +322,7 @@ def test_a_result_from_before_1970_is_as_good_as_any(root: Path, make_task: Make
     """Without a wav nothing is newer than the result, whatever its mtime."""
     task = make_task()
     os.utime(task / "result.json", ns=(-(10**18), -(10**18)))
-    assert _rules(_look(_settling(root, _time_of(task, 2.5)))) == []
+    assert _odd(_look(_settling(root, _time_of(task, 2.5)))) == []
 
 
 @pytest.mark.parametrize(("newer_ns", "reasons"), [(1, ["mixed_task"]), (0, []), (-1, [])])
@@ -345,8 +344,7 @@ def test_an_overdue_mixed_task_is_judged_with_its_flag(root: Path, make_task: Ma
     _set_mtimes(task, _2020_NS + 1_500_000_000, _2020_NS)
     outcome = _look(_settling(root, _time_of(task, 601)))
     assert isinstance(outcome, Settled)
-    message = "the audio is 1.500 s newer than result.json: another recognition is at work"
-    assert outcome.oddities == (Observation("mixed_task", message, 1.5, 0),)
+    assert outcome.oddities == {"audio_newer_seconds": 1.5}
 
 
 def _short_wav(task: Path) -> None:
@@ -374,11 +372,12 @@ def test_a_file_shorter_than_its_header_says_is_waited_for_and_at_last_flagged(
     result_ns = (task / "result.json").stat().st_mtime_ns
     for path in task.iterdir():
         os.utime(path, ns=(result_ns, result_ns))
-    assert _reason(_look(_settling(root, _time_of(task, 2.5)))) == rule
+    outcome = _look(_settling(root, _time_of(task, 2.5)))
+    assert isinstance(outcome, Waiting)
+    assert (outcome.reason, outcome.message) == (rule, f"{name} is 10 bytes shorter than its header says")
     overdue = _look(_settling(root, _time_of(task, 601)))
     assert isinstance(overdue, Settled)
-    message = f"{name} is 10 bytes shorter than its header says"
-    assert overdue.oddities == (Observation(rule, message, 10, 0),)
+    assert overdue.oddities == {f"{rule.removesuffix('_truncated')}_missing_bytes": 10}
 
 
 @pytest.mark.parametrize(
@@ -394,7 +393,7 @@ def test_where_a_header_does_not_tell_quiet_time_alone_decides(
 ) -> None:
     """Placeholder sizes and missing headers keep no task."""
     task = make_task(files={"processed_audio.wav": head, "embedding.npy": head})
-    assert _rules(_look(_settling(root, _time_of(task, 2.5)))) == []
+    assert _odd(_look(_settling(root, _time_of(task, 2.5)))) == []
 
 
 def test_a_file_open_for_writing_is_waited_for(root: Path, make_task: MakeTask) -> None:
@@ -410,7 +409,7 @@ def test_a_file_open_for_writing_is_waited_for(root: Path, make_task: MakeTask) 
     time.pass_(2.1)
     assert _look(settling) == Waiting(NAME, "quiet", "closed a moment ago", 2.0)
     time.pass_(2.1)
-    assert _rules(_look(settling)) == []
+    assert _odd(_look(settling)) == []
 
 
 def test_a_file_closed_by_its_last_write_is_waited_for_once(root: Path, make_task: MakeTask) -> None:
@@ -425,7 +424,7 @@ def test_a_file_closed_by_its_last_write_is_waited_for_once(root: Path, make_tas
     time.monotonic += 2.1
     assert _reason(_look(settling)) == "quiet"
     time.pass_(1.51)
-    assert _rules(_look(settling)) == []
+    assert _odd(_look(settling)) == []
 
 
 def test_a_file_left_open_for_ever_is_flagged(root: Path, make_task: MakeTask) -> None:
@@ -433,7 +432,7 @@ def test_a_file_left_open_for_ever_is_flagged(root: Path, make_task: MakeTask) -
     task = make_task(files={"process.log": b""})
     with (task / "process.log").open("ab"):
         outcome = _look(_settling(root, _time_of(task, 601)))
-    assert _rules(outcome) == ["still_open"]
+    assert _odd(outcome) == ["open_files"]
 
 
 def test_every_required_file_is_waited_for_and_at_last_flagged(root: Path, make_task: MakeTask) -> None:
@@ -445,18 +444,18 @@ def test_every_required_file_is_waited_for_and_at_last_flagged(root: Path, make_
     assert outcome == Waiting(NAME, "required_missing", message, 2.0)
     overdue = _look(_settling(root, _time_of(task, 601), **policy))
     assert isinstance(overdue, Settled)
-    assert overdue.oddities == (Observation("required_missing", message, 2, 0),)
+    assert overdue.oddities == {"missing_files": 2}
     for name in policy["require"][1:]:
         (task / name).write_bytes(b"")
     os.utime(task / "result.json")
-    assert _rules(_look(_settling(root, _time_of(task, 2.5), **policy))) == []
+    assert _odd(_look(_settling(root, _time_of(task, 2.5), **policy))) == []
 
 
 def test_result_frame_json_satisfies_the_required_result(root: Path, make_task: MakeTask) -> None:
     """The other name of the result is as good as result.json."""
     task = make_task()
     (task / "result.json").rename(task / "result_frame.json")
-    assert _rules(_look(_settling(root, _time_of(task, 2.5)))) == []
+    assert _odd(_look(_settling(root, _time_of(task, 2.5)))) == []
 
 
 def test_every_oddity_of_an_overdue_task_is_told(root: Path, make_task: MakeTask) -> None:
@@ -467,8 +466,8 @@ def test_every_oddity_of_an_overdue_task_is_told(root: Path, make_task: MakeTask
     _set_mtimes(task, _2020_NS + 1, _2020_NS)
     with (task / "embedding.npy").open("ab"):
         outcome = _look(_settling(root, _time_of(task, 601), require=("result.json", "x")))
-    expected = ["required_missing", "embedding_truncated", "audio_truncated", "mixed_task", "still_open"]
-    assert _rules(outcome) == expected
+    expected = ["missing_files", "embedding_missing_bytes", "audio_missing_bytes"]
+    assert _odd(outcome) == [*expected, "audio_newer_seconds", "open_files"]
 
 
 # Overdue.
@@ -917,7 +916,7 @@ def test_a_task_is_never_settled_while_the_webui_writes_it(root: Path) -> None:
     look()
     assert seen == ["no_result", "no_result", "malformed", "quiet"]
     time.pass_(10)
-    assert _rules(_look(settling)) == []
+    assert _odd(_look(settling)) == []
 
 
 def test_a_second_recognition_in_the_same_directory_is_waited_for(root: Path) -> None:
@@ -941,7 +940,7 @@ def test_a_second_recognition_in_the_same_directory_is_waited_for(root: Path) ->
     os.utime(task / "processed_audio.wav", ns=(_2020_NS, _2020_NS))
     time.pass_(10)
     assert seen == ["mixed_task"]
-    assert _rules(_look(settling)) == []
+    assert _odd(_look(settling)) == []
 
 
 def test_the_pause_of_an_unknown_failure_count_is_finite(root: Path) -> None:

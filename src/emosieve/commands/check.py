@@ -27,6 +27,8 @@ SUBJECTS = {
     "settings": Phrase("settings", "配置"),
     "profile": Phrase("profile", "预设"),
     "rules": Phrase("rules", "规则"),
+    "actions": Phrase("actions", "动作"),
+    "audio": Phrase("audio", "音频"),
     "root": Phrase("root", "输出目录"),
     "permission": Phrase("permission", "权限"),
     "filing.normal": Phrase("filing.normal", "正常目录"),

@@ -25,7 +25,7 @@ _UNKNOWN_SHELL = Phrase(
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
     """Names of profiles that this command line could choose, those of its settings file among them."""
     from emosieve.settings.loading import load  # noqa: PLC0415 - pydantic is slow to import
-    from emosieve.settings.models import DEFAULT_PROFILE, SHIPPED_PROFILES  # noqa: PLC0415 - the same
+    from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES  # noqa: PLC0415 - the same
 
     try:
         known = [*load(config=context.params.get("config")).settings.profiles]
@@ -36,7 +36,7 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 
 def rules(incomplete: str) -> list[str]:
     """Names of the built-in rules."""
-    from emosieve.judge.ruleset import DEFAULT_ACTIONS  # noqa: PLC0415 - only completion needs it here
+    from emosieve.judge.rules import DEFAULT_ACTIONS  # noqa: PLC0415 - only completion needs it here
 
     return [name for name in DEFAULT_ACTIONS if name.startswith(incomplete)]
 
@@ -63,6 +63,7 @@ def settings(incomplete: str) -> list[tuple[str, str]]:
         (key, field)
         for key, field in setting_fields(Settings)
         if key.startswith(typed)
+        and typing.get_origin(field.annotation) is not dict
         and not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel))
     ]
     chosen = [(key, field) for key, field in found if key == typed] or found

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from emosieve.commands.output import styled
+from emosieve.judge.rules import finding_words
 from emosieve.record.lines import event_time
 from emosieve.record.selection import findings_of, verdict_of
-from emosieve.text import Language, Phrase, escape, finding_words, number
+from emosieve.text import Language, Phrase, escape, number
 
 _INDENT: Final = 11
 _NAME_LIMIT: Final = 255

@@ -1,30 +1,38 @@
 """``emosieve explain``: why a task stands where it stands, and what it waits for."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosieve.commands.explain_words import (
     ACTIONS,
+    AUDIO,
     ENDS,
+    FLAGGED,
+    FRAMES,
     HEADLINE,
     HEADS,
+    MEASURES,
     NEXT,
     NOTES,
     NUMBERS,
     OUTCOMES,
+    PATH_OR_RULES,
     SEMICOLON,
     STATES,
     WAITS,
 )
 from emosieve.commands.options import Config, Profile, Set, load_settings, retyped
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
-from emosieve.text import Language, Message, escape, finding_words, number, waiting_words
+from emosieve.commands.rules_in_force import show_rules
+from emosieve.errors import SetupError
+from emosieve.text import Language, Message, escape, number, waiting_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from emosieve.judge.ruleset import Observation
+    from emosieve.judge.ruleset import Evidence, Observation
     from emosieve.record.outcomes import Row
     from emosieve.service.explanation import Explanation
 
@@ -32,8 +40,12 @@ if TYPE_CHECKING:
 def explain(
     *,
     path: Annotated[
-        str, typer.Argument(help="A task, wherever it stands; or its name, with --set root=FOLDER.")
-    ],
+        str | None, typer.Argument(help="A task, wherever it stands; or its name, with --set root=FOLDER.")
+    ] = None,
+    rules: Annotated[
+        bool,
+        typer.Option("--rules", help="Show every rule in force, with its limits and action, and no task."),
+    ] = False,
     json: Json = False,
     config: Config = None,
     profile: Profile = None,
@@ -42,14 +54,20 @@ def explain(
     """Say why a task was decided as it was, or what it waits for, rule by rule.
 
     The old path of a task that was filed since will do, and so will a file in it.
+    --rules explains the rules themselves.
 
     Example: emosieve explain outputs/low_quality/outputs_20240104_223000
     """
     from emosieve.service.explanation import explain as explain_task  # noqa: PLC0415 - needed here alone
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
+    if rules is (path is not None):
+        raise SetupError(PATH_OR_RULES())
     settings = load_settings(config, profile, overrides).settings
     configure_logs(settings.log)
+    if path is None:
+        show_rules(settings, json=json)
+        return
     explanation = explain_task(path, settings)
     if json:
         echo_json(_document(explanation))
@@ -63,12 +81,15 @@ def _lines(one: "Explanation", language: Language, options: str) -> "Iterator[st
     yield styled(HEADLINE(task=one.task).text(language), bold=True) + styled(
         state.text(language), one.verdict, bold=True
     )
-    because = [finding_words(finding, language) for finding in _findings(one)]
-    if because:
-        yield from hanging("", SEMICOLON().text(language).join(because))
+    semicolon = SEMICOLON().text(language)
+    rejects, flags = _findings(one, language)
+    if rejects:
+        yield from hanging("", semicolon.join(rejects))
+    if flags:
+        yield from hanging("", FLAGGED(flags=semicolon.join(flags)).text(language))
     yield escape(one.path, len(one.path))
     if one.evidence is not None:
-        yield from ("", _numbers(one, language))
+        yield from ("", *_numbers(one.evidence, language))
     if one.rows:
         yield from ("", *_table(one, language))
     if one.history:
@@ -81,11 +102,21 @@ def _lines(one: "Explanation", language: Language, options: str) -> "Iterator[st
         yield step.text(language)
 
 
-def _numbers(one: "Explanation", language: Language) -> str:
-    assert one.evidence is not None  # noqa: S101 - asked for by the caller
-    result = one.evidence.result
+def _numbers(evidence: "Evidence", language: Language) -> "Iterator[str]":
+    result, values = evidence.result, evidence.values
     figures = {key: number(getattr(result, key)) for key in ("confidence", "top1", "top2", "gap")}
-    return NUMBERS(emotion=result.emotion or "-", **figures).text(language)
+    yield NUMBERS(emotion=result.emotion or "-", **figures).text(language)
+    if result.frames:
+        share = f"{result.frames.agreement:.0%}"
+        yield FRAMES(count=result.frames.count, agreement=share).text(language)
+    if values["duration_seconds"] is not None:
+        yield AUDIO(**{name: _measured(values[name], digits) for name, digits in MEASURES.items()}).text(
+            language
+        )
+
+
+def _measured(value: Any, digits: str) -> str:
+    return "-" if value is None else format(value, digits)
 
 
 def _table(one: "Explanation", language: Language) -> "Iterator[str]":
@@ -112,8 +143,18 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
     yield styled(head, bold=True)
     for row, line in zip(one.rows, body, strict=True):
         seen = row.then or row.today
-        fired = seen is not None and seen.outcome == "fired"
-        yield styled(line, "low_quality") if fired else styled(line, dim=True)
+        if seen is None or seen.outcome != "fired":
+            yield styled(line, dim=True)
+            continue
+        yield styled(line, "low_quality")
+        if len(seen.reasons) > 1 or row.rule not in _built_in():
+            yield from hanging("  ", ", ".join(escape(str(reason)) for reason in seen.reasons))
+
+
+def _built_in() -> "Collection[str]":
+    from emosieve.judge.rules import DEFAULT_ACTIONS  # noqa: PLC0415 - needed here alone
+
+    return DEFAULT_ACTIONS
 
 
 def _cells_now(row: "Row", language: Language) -> list[str]:
@@ -128,24 +169,43 @@ def _cells(seen: "Observation | None", action: str | None, language: Language) -
         return ["-", "", "", ""]
     outcome = OUTCOMES[seen.outcome]().text(language)
     shown = ACTIONS[action]().text(language) if action else ""
-    return [outcome, _figure(seen.observed), "" if seen.limit is None else f"{seen.limit:g}", shown]
+    return [outcome, _figure(seen.observed), _limit(seen.limit), shown]
 
 
 def _figure(observed: Any) -> str:
-    """A share with three digits; a count of bytes or files as it is."""
+    """A share with three digits; a count of bytes or files, or a text, as it is."""
     if observed is None:
         return ""
-    return number(observed) if isinstance(observed, float) else str(observed)
+    return number(observed) if isinstance(observed, float) else escape(str(observed))
 
 
-def _findings(one: "Explanation") -> "list[Mapping[str, Any]]":
-    """Why it was rejected; where nothing was decided yet, why today's rules would reject it."""
+def _limit(limit: Any) -> str:
+    """A number as short as it is, a text, or the members of a list."""
+    match limit:
+        case None:
+            return ""
+        case int() | float():
+            return f"{limit:g}"
+        case str():
+            return escape(limit)
+        case _:
+            return ", ".join(map(_limit, limit))
+
+
+def _findings(one: "Explanation", language: Language) -> tuple[list[str], list[str]]:
+    """Why it was rejected, and what was flagged; where nothing was decided yet, what today's rules say."""
+    from emosieve.judge.rules import finding_words  # noqa: PLC0415 - needed here alone
+
     if one.is_by_hand:
-        return []
+        return [], []
+    found: Sequence[Mapping[str, Any]] = (
+        [finding.as_dict() for finding in one.today.findings] if one.today else []
+    )
     if one.decision is not None:
-        return [finding for finding in one.decision["findings"] if finding["action"] == "reject"]
-    findings = one.today.findings if one.today else ()
-    return [finding.as_dict() for finding in findings if finding.action == "reject"]
+        found = one.decision["findings"]
+    words = [(finding["action"], finding_words(finding, language)) for finding in found]
+    rejects = [text for action, text in words if action == "reject"]
+    return rejects, [text for action, text in words if action != "reject"]
 
 
 def _history(one: "Explanation", language: Language) -> list[str]:
@@ -168,6 +228,10 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
             yield NOTES["unwatched"]()
     elif one.state == "gone":
         yield NOTES["moved_by_hand"]()
+    seen = [row.then or row.today for row in one.rows]
+    lacking = dict.fromkeys(name for observation in seen if observation for name in observation.missing)
+    if lacking:
+        yield NOTES["lacking"](fields=", ".join(lacking))
     if one.reason:
         yield NOTES[_kind_of_reason(one)](reason=one.reason)
     if one.changed:
@@ -233,6 +297,8 @@ def _document(one: "Explanation") -> dict[str, Any]:
         "reason": str(one.reason) if one.reason else None,
         **{key: getattr(result, key, None) for key in numbers},
         "scores": dict(result.scores) if result else {},
+        "frames": asdict(result.frames) if result and result.frames else None,
+        "measured": dict(one.evidence.measured) if one.evidence else {},
         "decision": {
             key: decision.get(key) for key in ("time", "verdict", "profile", "rules_digest", "result_digest")
         }
@@ -270,7 +336,8 @@ def _row(row: "Row") -> dict[str, Any]:
     def seen(observation: "Observation | None", action: str | None) -> dict[str, Any] | None:
         if observation is None:
             return None
-        fields = ("outcome", "observed", "limit", "message")
-        return {**{key: getattr(observation, key) for key in fields}, "action": action}
+        fields = ("outcome", "observed", "limit", "message", "missing")
+        because = [str(reason) for reason in observation.reasons]
+        return {**{key: getattr(observation, key) for key in fields}, "because": because, "action": action}
 
     return {"rule": row.rule, "then": seen(row.then, row.action), "today": seen(row.today, row.today_action)}

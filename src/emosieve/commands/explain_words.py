@@ -16,9 +16,13 @@ STATES: Final = {
 OUTCOMES: Final = {
     "fired": Phrase("fired", "命中"),
     "passed": Phrase("passed", "通过"),
-    "not_evaluated": Phrase("not evaluated", "未评估"),
+    "not_evaluated": Phrase("unknown", "未评估"),
 }
-ACTIONS: Final = {"reject": Phrase("reject", "剔除"), "flag": Phrase("flag", "标记")}
+ACTIONS: Final = {
+    "reject": Phrase("reject", "剔除"),
+    "flag": Phrase("flag", "标记"),
+    "off": Phrase("off", "关闭"),
+}
 HEADS: Final = {
     "rule": Phrase("rule", "规则"),
     "outcome": Phrase("outcome", "结果"),
@@ -33,6 +37,29 @@ SEMICOLON: Final = Phrase("; ", "；")
 NUMBERS: Final = Phrase(
     "{emotion}  confidence {confidence}  top1 {top1}  top2 {top2}  gap {gap}",
     "{emotion}  置信度 {confidence}  Top1 {top1}  Top2 {top2}  差距 {gap}",
+)
+FLAGGED: Final = Phrase("flagged: {flags}", "标记：{flags}")
+FRAMES: Final = Phrase(
+    "mean of {count} frames, of which {agreement} agree on the emotion",
+    "{count} 帧的平均值，其中 {agreement} 的帧情感一致",
+)
+AUDIO: Final = Phrase(
+    "audio {duration_seconds} s  speech {speech_seconds} s  silence {silence_ratio}  SNR {snr_db} dB"
+    "  clipped {clipping_ratio}  {rms_dbfs} dBFS",
+    "音频 {duration_seconds} 秒  语音 {speech_seconds} 秒  静音 {silence_ratio}  信噪比 {snr_db} dB"
+    "  削波 {clipping_ratio}  {rms_dbfs} dBFS",
+)
+MEASURES: Final = {
+    "duration_seconds": ".2f",
+    "speech_seconds": ".2f",
+    "silence_ratio": ".0%",
+    "snr_db": ".1f",
+    "clipping_ratio": ".1%",
+    "rms_dbfs": ".1f",
+}
+"""What is told of the audio, and how."""
+PATH_OR_RULES: Final = Phrase(
+    "give the path of a task, or --rules and no path", "请给出任务的路径；或者只写 --rules，不带路径"
 )
 WAITS: Final = Phrase("waits: {why}; still for {age}", "等待原因：{why}；已静止 {age}")
 ENDS: Final = {
@@ -56,6 +83,7 @@ ENDS: Final = {
     ),
 }
 NOTES: Final = {
+    "lacking": Phrase("Not evaluated for want of: {fields}.", "未评估，因为缺少：{fields}。"),
     "by": Phrase(
         "Decided with profile {profile}, rules {digest}.", "判定时使用预设 {profile}，规则指纹 {digest}。"
     ),

@@ -75,7 +75,7 @@ def tail(
     """
     from emosieve.commands.decision_stream import DecisionStream  # noqa: PLC0415 - orjson is needed here
     from emosieve.judge.labels import CLASSES, class_of  # noqa: PLC0415 - needed here alone
-    from emosieve.judge.ruleset import DEFAULT_ACTIONS  # noqa: PLC0415 - the same
+    from emosieve.judge.rules import DEFAULT_ACTIONS  # noqa: PLC0415 - the same
     from emosieve.record.selection import Selection  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)

@@ -5,14 +5,15 @@ imported for the first wav that is measured and never before.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from emosieve.errors import BadAudio
 from emosieve.judge.wav import Read, read_header
 
 State = Literal["digital_silence", "flat", "short", "header_only"]
+Depth = Literal["files", "header", "samples"]
+"""How much of a wav is looked at: its name, its first bytes, all of it. See ``fields.Origin``."""
 
 LENGTH_LIMIT = 2**31
 """Bytes of sound: reading more would hold up the tasks behind it."""
@@ -37,7 +38,7 @@ class AudioMeasures:
             ``None`` where nothing but zeros stands.
         state: ``None`` when all was measured; else why not: ``digital_silence`` (zeros, or as good as),
             ``flat`` (no dynamics: hum or noise alone), ``short`` (under five frames),
-            ``header_only`` (without numpy).
+            ``header_only`` (no rule in force asks for more, or numpy is missing).
     """
 
     duration_seconds: float
@@ -50,32 +51,48 @@ class AudioMeasures:
     rms_dbfs: float | None = None
     state: State | None = "header_only"
 
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """What is known of the audio of one task.
+
+    Attributes:
+        files: how many wavs stand in it.
+        measures: of the one that the result is about; ``None`` without one, or where it was not opened.
+        unreadable: why that one cannot be read as audio; ``None`` where it can, or was not opened.
+    """
+
+    files: int
+    measures: AudioMeasures | None = None
+    unreadable: str | None = None
+
     def as_dict(self) -> dict[str, Any]:
-        """The measures as the decision log has them."""
-        return asdict(self)
+        """As the decision log has it, as ``fields.values_of`` takes it: by the names of the fields."""
+        known: dict[str, Any] = {"audio_files": self.files}
+        if self.measures is not None:
+            known |= {"unreadable_audio_files": 0, **asdict(self.measures)}
+        elif self.unreadable is not None:
+            known |= {"unreadable_audio_files": 1, "unreadable": self.unreadable}
+        return known
 
-    @classmethod
-    def from_dict(cls, logged: Mapping[str, Any]) -> "AudioMeasures":
-        """The measures of a line of the log; keys of a later version are left out."""
-        return cls(**{one.name: logged[one.name] for one in fields(cls) if one.name in logged})
 
-
-def measure(read: Read, size: int) -> AudioMeasures:
+def measure(read: Read, size: int, depth: Depth = "samples") -> AudioMeasures:
     """Measure a wav: read once from start to end, in blocks, so that hours take no more memory than seconds.
 
     Args:
         read: gives bytes of the file, as ``functools.partial(os.pread, descriptor)`` does.
         size: bytes of the file.
+        depth: short of ``samples`` the header alone is read, and numpy not imported.
 
     Raises:
         BadAudio: it cannot be measured; the message says why.
         OSError: from ``read``.
     """
     header = read_header(read, size)
-    try:
-        from emosieve.judge import speech  # noqa: PLC0415 - numpy at the first wav, never at start
-    except ImportError:
+    if depth != "samples" or not has_numpy():
         return AudioMeasures(round(header.duration_seconds, 6), header.sample_rate, header.channels)
+    from emosieve.judge import speech  # noqa: PLC0415 - see has_numpy
+
     if header.length > LENGTH_LIMIT or header.duration_seconds > DURATION_LIMIT:
         raise BadAudio(
             f"is too long to be measured: {header.duration_seconds:.0f} s in {header.length} bytes; "
@@ -100,9 +117,9 @@ def measure(read: Read, size: int) -> AudioMeasures:
 
 
 def has_numpy() -> bool:
-    """Whether more than the header can be measured; imports numpy to find out, as ``measure`` does."""
+    """Whether more than the header can be measured; imports numpy to find out."""
     try:
-        from emosieve.judge import speech  # noqa: F401, PLC0415 - see measure
+        from emosieve.judge import speech  # noqa: F401, PLC0415 - numpy at the first wav, never at start
     except ImportError:
         return False
     return True

@@ -216,8 +216,6 @@ def _is_outside(field: Field, value: float) -> bool:
 
 
 def _range(field: Field) -> Message:
-    if field.lowest is None:
-        return refusals.UP_TO(highest=field.highest)
     if field.highest is None:
         return refusals.FROM(lowest=field.lowest)
     return refusals.BETWEEN(lowest=field.lowest, highest=field.highest)

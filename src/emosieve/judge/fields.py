@@ -12,7 +12,9 @@ from emosieve.judge.result import Result
 from emosieve.text import Phrase
 
 Kind = Literal["number", "text"]
-Origin = Literal["result", "audio", "settling"]
+Origin = Literal["result", "files", "header", "samples", "settling"]
+"""Who knows a field: the result file, the names of the task's files, the first bytes of its wav, all
+samples of it, or settling. The three over audio are in the order of what they cost."""
 Value = float | str | None
 """``None``: the task does not tell."""
 Values = Mapping[str, Value]
@@ -25,7 +27,7 @@ class Field:
     Attributes:
         name: as rules write it.
         kind: what it may be compared with.
-        origin: who knows it: the result file, the audio, or settling.
+        origin: who knows it.
         meaning: for people, in half a sentence.
         unit: of a number.
         lowest: no number is below it; ``None`` where there is no bound.
@@ -100,27 +102,31 @@ _ALL: Final = (
             "最高分类别与多数帧一致的帧所占的比例",
         ),
     ),
-    _amount(
-        "duration_seconds", Phrase("length by the wav's header", "按 wav 文件头计算的时长"), "audio", _SECONDS
-    ),
-    _amount("speech_seconds", Phrase("how much of it is speech", "其中的语音时长"), "audio", _SECONDS),
-    _share("silence_ratio", Phrase("share without speech", "没有语音的比例"), "audio"),
-    Field("snr_db", "number", "audio", Phrase("estimated signal-to-noise ratio", "估计的信噪比"), _DECIBELS),
-    _share("clipping_ratio", Phrase("share of clipped samples", "削波采样点的比例"), "audio"),
-    Field("rms_dbfs", "number", "audio", Phrase("mean level", "平均电平"), _FULL_SCALE, highest=0.0),
-    _amount("sample_rate", Phrase("samples a second", "采样率"), "audio", _HERTZ),
-    _amount("channels", Phrase("how many channels", "声道数"), "audio"),
-    _amount("audio_files", Phrase("how many wavs stand in the task", "任务里 wav 文件的个数"), "audio"),
+    _amount("audio_files", Phrase("how many wavs stand in the task", "任务里 wav 文件的个数"), "files"),
     _amount(
         "unreadable_audio_files",
-        Phrase("how many wavs cannot be read as audio", "无法当作音频读取的 wav 文件个数"),
-        "audio",
+        Phrase("1 where the wav cannot be read as audio, else 0", "wav 无法当作音频读取时为 1，否则为 0"),
+        "header",
     ),
+    _amount(
+        "duration_seconds",
+        Phrase("length by the wav's header", "按 wav 文件头计算的时长"),
+        "header",
+        _SECONDS,
+    ),
+    _amount("sample_rate", Phrase("samples a second", "采样率"), "header", _HERTZ),
+    _amount("channels", Phrase("how many channels", "声道数"), "header"),
+    _amount("speech_seconds", Phrase("how much of it is speech", "其中的语音时长"), "samples", _SECONDS),
+    _share("silence_ratio", Phrase("share without speech", "没有语音的比例"), "samples"),
     Field(
+        "snr_db", "number", "samples", Phrase("estimated signal-to-noise ratio", "估计的信噪比"), _DECIBELS
+    ),
+    _share("clipping_ratio", Phrase("share of clipped samples", "削波采样点的比例"), "samples"),
+    Field("rms_dbfs", "number", "samples", Phrase("mean level", "平均电平"), _FULL_SCALE),
+    _amount(
         "audio_newer_seconds",
-        "number",
-        "settling",
         Phrase("by how much the audio is newer than the result", "音频比结果新多少秒"),
+        "settling",
         _SECONDS,
     ),
     _amount(
@@ -129,11 +135,10 @@ _ALL: Final = (
         "settling",
         _BYTES,
     ),
-    Field(
+    _amount(
         "embedding_older_seconds",
-        "number",
-        "settling",
         Phrase("by how much the embedding is older than the audio", "特征文件比音频旧多少秒"),
+        "settling",
         _SECONDS,
     ),
     _amount(
@@ -155,6 +160,12 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for fie
 """Every field, in the order of the README's table."""
 
 
+_UNKNOWN: Final[Mapping[str, Value]] = MappingProxyType(
+    {name: 0 if field.origin == "settling" else None for name, field in FIELDS.items()}
+)
+"""What is known of a task without evidence: settling tells what is odd alone, so silence means nothing was."""
+
+
 def values_of(result: Result, measured: Values = MappingProxyType({})) -> dict[str, Value]:
     """The value of every field for one task.
 
@@ -162,7 +173,8 @@ def values_of(result: Result, measured: Values = MappingProxyType({})) -> dict[s
         result: the result file's own numbers.
         measured: what audio and settling tell, by the names of their fields; others are left out.
     """
-    values = dict.fromkeys(FIELDS) | dict(_of_result(result))
+    values = dict(_UNKNOWN)
+    values.update(_of_result(result))
     values |= {name: value for name, value in measured.items() if name in FIELDS}
     return values
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import RuleSet
 
 Kind = Literal["never_fires", "never_alone"]
 
@@ -57,7 +58,7 @@ def redundancies(rules: RuleSet) -> tuple[Redundancy, ...]:
     Two rules of which each implies the other are both named.
     """
     limits = _by_rule(rules.limits)
-    rejecting = {rule: limit for rule, limit in limits.items() if rules.actions[rule] == "reject"}
+    rejecting = {rule: limit for rule, limit in limits.items() if rules.action_of(rule) == "reject"}
     found = [_redundancy(rule, rejecting) for rule in rejecting]
     return tuple(one for one in found if one)
 

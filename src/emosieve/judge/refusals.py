@@ -123,7 +123,6 @@ OUT_OF_RANGE = Phrase(
 )
 BETWEEN = Phrase("between {lowest:g} and {highest:g}", "{lowest:g} 到 {highest:g}")
 FROM = Phrase("at {lowest:g} or above", "不小于 {lowest:g}")
-UP_TO = Phrase("at {highest:g} or below", "不大于 {highest:g}")
 CONSTANT = Phrase(
     "this looks at no field, so it always comes out the same",
     "这里没有用到任何字段，结果永远相同",

@@ -1,15 +1,44 @@
 """The built-in rules, written in the language of rules, with their limits as named parameters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from emosieve.judge.expression import Expression, compile_expression
 from emosieve.judge.fields import FIELDS
-from emosieve.text import Phrase
+from emosieve.text import Language, Phrase, escape, number
 
-DefaultAction = Literal["reject", "flag", "off"]
+Action = Literal["reject", "flag", "off"]
+"""What a rule does when it fires; one that is off is not even evaluated."""
+Choice = Literal["reject", "flag", "off", "auto"]
+"""What may be chosen for a rule; ``auto`` flags where another rule rejects by the audio, and is off elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers of the built-in rules; as settings they are ``rules.NAME``.
+
+    The first three are those of the one-shot script that users of the WebUI know. Those over
+    audio flag alone by default, and none of them separates good audio from bad in earnest.
+
+    Attributes:
+        min_confidence: share of 1.
+        min_gap: share of 1.
+        min_top: share of 1.
+        min_duration: seconds.
+        max_silence: share of the audio, 0 to 1.
+        min_snr: dB, as ``audio.AudioMeasures.snr_db``.
+        max_clipping: share of the samples, 0 to 1.
+    """
+
+    min_confidence: float = 0.6
+    min_gap: float = 0.05
+    min_top: float = 0.3
+    min_duration: float = 1.0
+    max_silence: float = 0.8
+    min_snr: float = 10.0
+    max_clipping: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +48,25 @@ class BuiltIn:
     Attributes:
         name: in settings, log and report.
         when: it fires.
-        action: what it does then, unless the settings say otherwise; ``off`` is not evaluated at all.
-        meaning: when it fires, for people.
-        message: what a finding says, a template in either language.
-        parameters: its limits with their defaults; as settings they are ``rules.NAME``.
+        action: what it does then, unless the settings say otherwise.
+        meaning: when it fires, for people who choose.
+        message: what a finding says in the log, a template in English.
+        words: what the report says, with the ``{observed}`` value of the first comparison.
+        parameters: the names of its limits.
     """
 
     name: str
     when: str
-    action: DefaultAction
+    action: Choice
     meaning: Phrase
-    message: Phrase
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    message: str
+    words: Phrase
+    parameters: tuple[str, ...] = ()
 
-    def compile(self, limits: Mapping[str, float] = MappingProxyType({})) -> Expression:
-        """The rule with these limits; its own parameters alone, the others' are left out.
-
-        Args:
-            limits: numbers by the name of a parameter; the default stands where there is none.
-        """
-        own = {name: limits.get(name, default) for name, default in self.parameters.items()}
-        return compile_expression(self.when, FIELDS, own)
+    def compile(self, limits: Limits) -> Expression:
+        """The rule with these limits; its own parameters alone, the others' are left out."""
+        numbers = asdict(limits)
+        return compile_expression(self.when, FIELDS, {name: numbers[name] for name in self.parameters})
 
 
 BUILT_IN: Final = (
@@ -48,125 +75,107 @@ BUILT_IN: Final = (
         "confidence < min_confidence",
         "reject",
         Phrase("main confidence below rules.min_confidence", "主情感置信度低于 rules.min_confidence"),
-        Phrase(
-            "main confidence {confidence:.3f} is below {min_confidence}",
-            "主情感置信度 {confidence:.3f} 低于 {min_confidence}",
-        ),
-        {"min_confidence": 0.6},
+        "main confidence {confidence:.3f} is below {min_confidence}",
+        Phrase("low main confidence ({observed})", "主情感置信度低 ({observed})"),
+        ("min_confidence",),
     ),
     BuiltIn(
         "ambiguous",
         "gap < min_gap",
         "reject",
         Phrase("the first two scores less than rules.min_gap apart", "前两名得分的差距小于 rules.min_gap"),
-        Phrase(
-            "the first two scores are {gap:.3f} apart, below {min_gap}",
-            "前两名得分的差距 {gap:.3f} 小于 {min_gap}",
-        ),
-        {"min_gap": 0.05},
+        "the first two scores are {gap:.3f} apart, below {min_gap}",
+        Phrase("ambiguous (top1-top2 gap={observed})", "情感倾向模糊 (Top1-Top2差距={observed})"),
+        ("min_gap",),
     ),
     BuiltIn(
         "no_dominant_emotion",
         "top1_score < min_top",
         "reject",
         Phrase("every score below rules.min_top", "所有得分都低于 rules.min_top"),
-        Phrase(
-            "no score reaches {min_top}; the highest is {top1_score:.3f}",
-            "没有得分达到 {min_top}；最高为 {top1_score:.3f}",
-        ),
-        {"min_top": 0.3},
+        "no score reaches {min_top}; the highest is {top1_score:.3f}",
+        Phrase("no dominant emotion (highest={observed})", "无显著情感 (最高分={observed})"),
+        ("min_top",),
     ),
     BuiltIn(
         "scores_missing",
         "scores.count == 0",
         "reject",
         Phrase("the result has no scores at all", "结果里没有任何得分"),
-        Phrase("the result has no scores", "结果里没有得分"),
+        "the result has no scores",
+        Phrase("no scores", "缺少情感得分"),
     ),
     BuiltIn(
         "scores_inconsistent",
-        "abs(confidence - top1_score) > max_inconsistency or emotion_score < top1_score",
+        "abs(confidence - top1_score) > 0.02 or top1_score - emotion_score > 0",
         "flag",
         Phrase("main confidence or emotion contradict the scores", "主情感或其置信度与得分矛盾"),
-        Phrase(
-            "the emotion is {emotion} ({confidence:.3f}, its score {emotion_score:.3f}), "
-            "but the highest score is {top1_score:.3f} ({top1})",
-            "主情感是 {emotion}（{confidence:.3f}，其得分 {emotion_score:.3f}），"
-            "但最高得分是 {top1_score:.3f}（{top1}）",
-        ),
-        {"max_inconsistency": 0.02},
+        "the emotion is {emotion}, with confidence {confidence:.3f} and score {emotion_score:.3f}; "
+        "the highest score is {top1_score:.3f} ({top1})",
+        Phrase("scores and main emotion disagree (by {observed})", "得分与主情感不一致 (相差{observed})"),
     ),
     BuiltIn(
         "too_short",
         "duration_seconds < min_duration",
         "flag",
         Phrase("the audio is shorter than rules.min_duration", "音频时长不足 rules.min_duration"),
-        Phrase(
-            "the audio lasts {duration_seconds:.2f} s, less than {min_duration}",
-            "音频时长 {duration_seconds:.2f} 秒，不足 {min_duration} 秒",
-        ),
-        {"min_duration": 1.0},
+        "the audio lasts {duration_seconds:.2f} s, less than {min_duration}",
+        Phrase("audio too short ({observed} s)", "音频过短 ({observed}秒)"),
+        ("min_duration",),
     ),
     BuiltIn(
         "no_speech",
-        "speech_seconds < min_speech",
+        "speech_seconds == 0",
         "flag",
-        Phrase("less speech than rules.min_speech", "语音时长不足 rules.min_speech"),
         Phrase(
-            "{speech_seconds:.2f} s of speech, less than {min_speech}",
-            "语音时长 {speech_seconds:.2f} 秒，不足 {min_speech} 秒",
+            "no speech: digital silence, or sound without any dynamics",
+            "没有语音：数字静音，或毫无起伏的声音",
         ),
-        {"min_speech": 0.5},
+        "the audio holds no speech: digital silence, or sound without any dynamics",
+        Phrase("no speech", "没有语音"),
     ),
     BuiltIn(
         "mostly_silence",
         "silence_ratio > max_silence",
         "flag",
         Phrase("more silence than rules.max_silence", "静音比例高于 rules.max_silence"),
-        Phrase(
-            "{silence_ratio:.0%} of the audio is silence, more than {max_silence:.0%}",
-            "静音占 {silence_ratio:.0%}，高于 {max_silence:.0%}",
-        ),
-        {"max_silence": 0.8},
+        "{silence_ratio:.0%} of the audio is silence, more than {max_silence:.0%}",
+        Phrase("mostly silence ({observed})", "大部分是静音 (静音占比={observed})"),
+        ("max_silence",),
     ),
     BuiltIn(
         "noisy",
         "snr_db < min_snr",
         "flag",
         Phrase("signal-to-noise ratio below rules.min_snr", "信噪比低于 rules.min_snr"),
-        Phrase(
-            "the signal-to-noise ratio is about {snr_db:.1f} dB, below {min_snr}",
-            "信噪比约为 {snr_db:.1f} dB，低于 {min_snr} dB",
-        ),
-        {"min_snr": 10.0},
+        "the signal-to-noise ratio is about {snr_db:.1f} dB, below {min_snr}",
+        Phrase("noisy ({observed} dB)", "噪声大 (信噪比约{observed}dB)"),
+        ("min_snr",),
     ),
     BuiltIn(
         "clipped",
         "clipping_ratio > max_clipping",
         "flag",
         Phrase("more clipped samples than rules.max_clipping", "削波比例高于 rules.max_clipping"),
-        Phrase(
-            "{clipping_ratio:.1%} of the samples are clipped, more than {max_clipping:.1%}",
-            "削波采样点占 {clipping_ratio:.1%}，高于 {max_clipping:.1%}",
-        ),
-        {"max_clipping": 0.02},
+        "{clipping_ratio:.1%} of the samples are clipped, more than {max_clipping:.1%}",
+        Phrase("clipped ({observed})", "音量过载削波 (占比={observed})"),
+        ("max_clipping",),
     ),
     BuiltIn(
         "audio_unreadable",
         "unreadable_audio_files > 0",
         "flag",
-        Phrase("a wav cannot be read as audio", "有 wav 文件无法当作音频读取"),
-        Phrase(
-            "{unreadable_audio_files} of {audio_files} wavs cannot be read as audio",
-            "{audio_files} 个 wav 文件中有 {unreadable_audio_files} 个无法当作音频读取",
-        ),
+        Phrase("the wav cannot be read as audio", "wav 文件无法当作音频读取"),
+        "the wav cannot be read as audio",
+        Phrase("audio unreadable", "音频无法读取"),
     ),
     BuiltIn(
         "audio_missing",
         "audio_files == 0",
-        "off",
+        "auto",
         Phrase("the task has no wav", "任务里没有 wav 文件"),
-        Phrase("the task has no wav", "任务里没有 wav 文件"),
+        "the task has no wav",
+        Phrase("audio missing", "缺少音频"),
     ),
     BuiltIn(
         "mixed_task",
@@ -176,9 +185,10 @@ BUILT_IN: Final = (
             "the audio is newer than the result: two recognitions in one directory",
             "音频比结果新：两次识别写进了同一个目录",
         ),
+        "the audio is {audio_newer_seconds:.3f} s newer than the result: another recognition was at work",
         Phrase(
-            "the audio is {audio_newer_seconds:.3f} s newer than the result",
-            "音频比结果新 {audio_newer_seconds:.3f} 秒",
+            "two recognitions in one directory (audio {observed} s newer than the result)",
+            "疑似两次识别混在同一目录 (音频比结果新{observed}秒)",
         ),
     ),
     BuiltIn(
@@ -186,10 +196,8 @@ BUILT_IN: Final = (
         "audio_missing_bytes > 0",
         "flag",
         Phrase("the wav is shorter than its header says", "wav 比文件头声明的短"),
-        Phrase(
-            "the wav is {audio_missing_bytes} bytes shorter than its header says",
-            "wav 比文件头声明的短 {audio_missing_bytes} 字节",
-        ),
+        "the wav is {audio_missing_bytes} bytes shorter than its header says",
+        Phrase("audio cut short ({observed} bytes missing)", "音频不完整 (缺{observed}字节)"),
     ),
     BuiltIn(
         "stale_embedding",
@@ -199,9 +207,10 @@ BUILT_IN: Final = (
             "the embedding is older than the audio: it is of an earlier recognition",
             "特征文件比音频旧：属于之前的一次识别",
         ),
+        "the embedding is {embedding_older_seconds:.3f} s older than the audio: it is of an earlier recognition",
         Phrase(
-            "the embedding is {embedding_older_seconds:.3f} s older than the audio",
-            "特征文件比音频旧 {embedding_older_seconds:.3f} 秒",
+            "embedding of an earlier recognition ({observed} s older than the audio)",
+            "特征文件属于之前的识别 (比音频旧{observed}秒)",
         ),
     ),
     BuiltIn(
@@ -209,24 +218,39 @@ BUILT_IN: Final = (
         "embedding_missing_bytes > 0",
         "flag",
         Phrase("the npy is shorter than its header says", "npy 比文件头声明的短"),
-        Phrase(
-            "the npy is {embedding_missing_bytes} bytes shorter than its header says",
-            "npy 比文件头声明的短 {embedding_missing_bytes} 字节",
-        ),
+        "the npy is {embedding_missing_bytes} bytes shorter than its header says",
+        Phrase("embedding cut short ({observed} bytes missing)", "特征文件不完整 (缺{observed}字节)"),
     ),
     BuiltIn(
         "required_missing",
         "missing_files > 0",
         "flag",
         Phrase("a file of settle.require never came", "settle.require 中的文件一直没有出现"),
-        Phrase("{missing_files} required files never came", "缺少 {missing_files} 个必需的文件"),
+        "{missing_files} required files never came",
+        Phrase("required files missing ({observed})", "缺少必需的文件 ({observed}个)"),
     ),
     BuiltIn(
         "still_open",
         "open_files > 0",
         "flag",
         Phrase("a process still held a file open for writing", "仍有进程打开着文件写入"),
-        Phrase("{open_files} files were still open for writing", "判定时有 {open_files} 个文件仍被打开写入"),
+        "{open_files} files were still open for writing",
+        Phrase("a file was still open for writing", "判定时文件仍被占用"),
     ),
 )
 """Every built-in rule, in the order of the report."""
+DEFAULT_ACTIONS: Final[Mapping[str, Choice]] = MappingProxyType({rule.name: rule.action for rule in BUILT_IN})
+_WORDS: Final = MappingProxyType({rule.name: rule.words for rule in BUILT_IN})
+
+
+def finding_words(finding: Mapping[str, Any], language: Language) -> str:
+    """A logged finding as one phrase of the report, from its rule and observed value alone.
+
+    A rule that this version does not know, such as one of somebody's own, is shown by its logged message.
+    """
+    phrase = _WORDS.get(finding["rule"])
+    if phrase is None:
+        return escape(str(finding.get("message") or finding["rule"]))
+    observed = finding.get("observed")
+    shown = number(observed) if isinstance(observed, float) else escape(str(observed))
+    return phrase(observed=shown).text(language)

@@ -1,89 +1,171 @@
-"""The rules: evidence in, verdict out. All rules always run and all findings are kept."""
+"""The rules in force: evidence in, verdict out. All rules always run and all findings are kept."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Literal, get_args
 
+from emosieve.judge.audio import Depth
+from emosieve.judge.conditions import Known, Reason
+from emosieve.judge.expression import Expression, compile_expression
+from emosieve.judge.fields import FIELDS, Values, values_of
 from emosieve.judge.result import Result
+from emosieve.judge.rules import BUILT_IN, DEFAULT_ACTIONS, Action, BuiltIn, Choice, Limits
+from emosieve.judge.template import MessageTemplate, compile_message
 
-Action = Literal["reject", "flag"]
+OnMissing = Literal["ignore", "flag"]
 VerdictName = Literal["normal", "low_quality"]
 Outcome = Literal["fired", "passed", "not_evaluated"]
+Observed = Known | tuple[Known, ...]
 
-INCONSISTENT_BY: Final = 0.02
-"""How far main confidence may differ from the highest score: rounding to three digits explains less."""
-
-DEFAULT_ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
-    {
-        "low_confidence": "reject",
-        "ambiguous": "reject",
-        "no_dominant_emotion": "reject",
-        "scores_missing": "reject",
-        "scores_inconsistent": "flag",
-        "mixed_task": "flag",
-        "audio_truncated": "flag",
-        "embedding_truncated": "flag",
-        "required_missing": "flag",
-        "still_open": "flag",
-    },
-)
-"""Every rule name, in the order of the report; the last five come from settling."""
-SETTLING_RULES: Final = tuple(DEFAULT_ACTIONS)[5:]
-"""Rules that fire when waiting for a task ended in vain: settling observes them, no number of the result does."""
+_DEPTHS: Final = get_args(Depth)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The numbers of the three rules, as shares of 1.
+class OwnRule:
+    """A rule of somebody's own.
 
-    The defaults are those of the one-shot script that users of the WebUI know.
+    Attributes:
+        name: in log and report; no built-in rule has it.
+        when: it fires, in the language of rules; all limits may be named in it.
+        action: what it does then.
+        message: what a finding says, a template; where it is empty, the comparisons that held.
+        on_missing: what becomes of a task whose evidence cannot tell: nothing, or a flag.
     """
 
-    min_confidence: float = 0.6
-    min_gap: float = 0.05
-    min_top: float = 0.3
+    name: str
+    when: str
+    action: Action = "flag"
+    message: str = ""
+    on_missing: OnMissing = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule ready to be run.
+
+    Attributes:
+        name: in log and report.
+        action: what it does when it fires.
+        expression: when it fires.
+        message: what a finding says; ``None`` where the comparisons themselves do.
+        on_missing: what a task gets whose evidence cannot tell.
+    """
+
+    name: str
+    action: Action
+    expression: Expression
+    message: MessageTemplate | None
+    on_missing: OnMissing = "ignore"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether somebody wrote it, rather than us."""
+        return self.name not in DEFAULT_ACTIONS
+
+    @property
+    def depth(self) -> Depth | None:
+        """How much of a wav it looks at; ``None`` for nothing."""
+        origins = {FIELDS[name].origin for name in self.expression.fields}
+        return next((depth for depth in reversed(_DEPTHS) if depth in origins), None)
+
+    def look(self, values: Values) -> "Observation":
+        """What it sees in the evidence of one task, whether it fires or not."""
+        outcome = self.expression.evaluate(values)
+        if outcome is None:
+            return Observation(self.name, "not_evaluated", missing=self.expression.missing(values))
+        reasons = self.expression.reasons(values)
+        words = self._words(values, reasons) if outcome else ""
+        observed, limit = (reasons[0].observed, reasons[0].limit) if reasons else (None, None)
+        return Observation(self.name, "fired" if outcome else "passed", observed, limit, words, reasons)
+
+    def judge(self, values: Values) -> "Finding | None":
+        """The finding, if there is one."""
+        outcome = self.expression.evaluate(values)
+        if outcome is False or (outcome is None and self.on_missing == "ignore"):
+            return None
+        seen = self.look(values)
+        if outcome is None:
+            words = f"not evaluated for want of {', '.join(seen.missing)}"
+            return Finding(self.name, "flag", None, None, words)
+        return Finding(self.name, self.action, seen.observed, seen.limit, seen.message, seen.reasons)
+
+    def _words(self, values: Values, reasons: tuple[Reason, ...]) -> str:
+        return self.message.say(values) if self.message else ", ".join(map(str, reasons))
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one rule saw, and the limit it held it against.
+    """What one rule saw.
 
-    ``observed`` and ``limit`` are shares of 1 for the rules over scores; for those
-    from settling they are seconds, bytes or files, and ``message`` says which.
-    A rule is not evaluated when the result lacks the number that it looks at.
+    Attributes:
+        rule: its name.
+        outcome: it is not evaluated where the evidence lacks what could decide it.
+        observed: the value in the first comparison that made it fire or pass.
+        limit: what that was held against.
+        message: of one that fired.
+        reasons: all the comparisons, as they came out, that made it fire or pass.
+        missing: the fields for want of which it is not evaluated.
     """
 
     rule: str
-    message: str
-    observed: float | int | None = None
-    limit: float | int | None = None
     outcome: Outcome = "fired"
+    observed: Observed | None = None
+    limit: Observed | None = None
+    message: str = ""
+    reasons: tuple[Reason, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
-    """All that the rules may look at: the result, and what settling found odd about the task."""
+    """All that the rules may look at.
+
+    Attributes:
+        result: what the result file says.
+        measured: what audio and settling tell, by the names of their fields.
+    """
 
     result: Result
-    oddities: tuple[Observation, ...] = ()
+    measured: Values = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> Values:
+        """The value of every field."""
+        return values_of(self.result, self.measured)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An observation with the action that the settings give its rule."""
+    """A rule that fired, with the action that the settings give it.
+
+    ``observed`` and ``limit`` are of the first comparison that made it fire: shares of 1 for the
+    rules over scores, else in the unit of the field. ``reasons`` are all of these comparisons;
+    none where the rule could not be evaluated and was to say so.
+    """
 
     rule: str
     action: Action
-    observed: float | int | None
-    limit: float | int | None
+    observed: Observed | None
+    limit: Observed | None
     message: str
+    reasons: tuple[Reason, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as the decision log has it."""
-        return asdict(self)
+        return {
+            "rule": self.rule,
+            "action": self.action,
+            "observed": self.observed,
+            "limit": self.limit,
+            "message": self.message,
+            "because": [
+                {"left": one.left, "observed": one.observed, "operator": one.operator, "limit": one.limit}
+                for one in self.reasons
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,89 +178,91 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Limits and actions in force, with the profile they came by."""
+    """Limits, actions and own rules, with the profile they came by.
 
-    limits: Limits = Limits()
-    actions: Mapping[str, Action] = field(default_factory=lambda: DEFAULT_ACTIONS)
+    Attributes:
+        limits: of the built-in rules.
+        actions: by the name of a rule, built-in or own; what is left out has its default.
+        own: somebody's own rules, after the built-in ones.
+        profile: the name of the profile that was chosen.
+
+    Raises:
+        RuleError: at first use, an own rule cannot be what was meant; settings are checked before.
+    """
+
+    limits: Limits = Limits()  # noqa: RUF009 - frozen, so one will do for all
+    actions: Mapping[str, Choice] = field(default_factory=dict)
+    own: tuple[OwnRule, ...] = ()
     profile: str = "default"
 
-    @property
+    @cached_property
+    def all(self) -> tuple[Rule, ...]:
+        """Every rule, those that are off as well, in the order of the report."""
+        rules = [*self._built_in(), *self._own()]
+        if any(rule.action == "reject" and rule.depth for rule in rules):
+            # A rule that can reject by the audio says nothing of a task that has none.
+            rules = [replace(rule, action="flag") if self._choice(rule) == "auto" else rule for rule in rules]
+        return tuple(rules)
+
+    def _built_in(self) -> Iterator[Rule]:
+        for rule in BUILT_IN:
+            message = compile_message(rule.message, FIELDS, asdict(self.limits))
+            yield Rule(rule.name, _action(self._choice(rule)), rule.compile(self.limits), message)
+
+    def _own(self) -> Iterator[Rule]:
+        numbers = asdict(self.limits)
+        for rule in self.own:
+            expression = compile_expression(rule.when, FIELDS, numbers)
+            message = compile_message(rule.message, FIELDS, numbers) if rule.message else None
+            yield Rule(rule.name, _action(self._choice(rule)), expression, message, rule.on_missing)
+
+    def _choice(self, rule: BuiltIn | OwnRule | Rule) -> Choice:
+        return self.actions.get(rule.name) or DEFAULT_ACTIONS.get(rule.name) or rule.action
+
+    @cached_property
+    def in_force(self) -> tuple[Rule, ...]:
+        """Every rule that is not off, in the order of the report."""
+        return tuple(rule for rule in self.all if rule.action != "off")
+
+    @cached_property
+    def depth(self) -> Depth | None:
+        """How much of a wav the rules in force ask for; ``None`` for nothing at all."""
+        depths = [rule.depth for rule in self.in_force if rule.depth]
+        return max(depths, key=_DEPTHS.index, default=None)
+
+    @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that change when any limit or action does."""
-        effective = {"limits": asdict(self.limits), "actions": dict(self.actions)}
-        return hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()[:16]
+        """Sixteen hex digits that change when any rule in force, limit or action does."""
+        effective = [
+            [
+                rule.name,
+                rule.action,
+                rule.expression.text,
+                rule.expression.parameters,
+                rule.on_missing,
+                rule.message.text if rule.message and rule.is_own else "",
+            ]
+            for rule in self.in_force
+        ]
+        return hashlib.sha256(json.dumps(effective).encode()).hexdigest()[:16]
+
+    def action_of(self, name: str) -> Action:
+        """What a rule does when it fires; ``off`` for one that there is not."""
+        return next((rule.action for rule in self.all if rule.name == name), "off")
 
 
 def judge(evidence: Evidence, rules: RuleSet) -> Verdict:
-    """Run every rule over the evidence of one task."""
-    fired = [one for one in _over_scores(evidence.result, rules.limits) if one.outcome == "fired"]
-    fired += evidence.oddities
-    findings = tuple(
-        Finding(one.rule, rules.actions[one.rule], one.observed, one.limit, one.message) for one in fired
-    )
+    """Run every rule in force over the evidence of one task."""
+    values = evidence.values
+    findings = tuple([found for rule in rules.in_force if (found := rule.judge(values)) is not None])
     rejected = any(finding.action == "reject" for finding in findings)
     return Verdict("low_quality" if rejected else "normal", findings)
 
 
-def evaluate(evidence: Evidence, limits: Limits) -> list[Observation]:
-    """What every rule saw, in the order of the report, whether it fired or not."""
-    odd = {one.rule: one for one in evidence.oddities}
-    settling = [odd.get(rule) or Observation(rule, "", outcome="passed") for rule in SETTLING_RULES]
-    return [*_over_scores(evidence.result, limits), *settling]
+def evaluate(evidence: Evidence, rules: RuleSet) -> list[Observation]:
+    """What every rule in force saw, in the order of the report, whether it fired or not."""
+    return [rule.look(evidence.values) for rule in rules.in_force]
 
 
-def is_below(value: float, limit: float) -> bool:
-    """Strictly below, after rounding to 9 digits: 0.35 - 0.30 is not 0.05 in binary."""
-    return round(value, 9) < round(limit, 9)
-
-
-def _over_scores(result: Result, limits: Limits) -> list[Observation]:
-    return [
-        _below(
-            "low_confidence",
-            "main confidence {0:.3f} is below {1:g}",
-            result.confidence,
-            limits.min_confidence,
-        ),
-        _below(
-            "ambiguous", "the first two scores are {0:.3f} apart, below {1:g}", result.gap, limits.min_gap
-        ),
-        _below(
-            "no_dominant_emotion",
-            "no score reaches {1:g}; the highest is {0:.3f}",
-            result.top1,
-            limits.min_top,
-        ),
-        _scores_missing(result),
-        _scores_inconsistent(result),
-    ]
-
-
-def _below(rule: str, words: str, value: float | None, limit: float) -> Observation:
-    if value is None:
-        return Observation(rule, "", None, limit, "not_evaluated")
-    if is_below(value, limit):
-        return Observation(rule, words.format(value, limit), value, limit)
-    return Observation(rule, "", value, limit, "passed")
-
-
-def _scores_missing(result: Result) -> Observation:
-    if result.scores:
-        return Observation("scores_missing", "", outcome="passed")
-    return Observation("scores_missing", "the result has no scores")
-
-
-def _scores_inconsistent(result: Result) -> Observation:
-    rule = "scores_inconsistent"
-    if result.top1 is None:
-        return Observation(rule, "", limit=INCONSISTENT_BY, outcome="not_evaluated")
-    off = round(abs((result.confidence or 0.0) - result.top1), 9)
-    if result.confidence is not None and off > INCONSISTENT_BY:
-        message = f"main confidence {result.confidence:.3f} differs from the highest score {result.top1:.3f}"
-        return Observation(rule, message, off, INCONSISTENT_BY)
-    named = result.scores.get(result.emotion or "", 0.0)
-    if is_below(named, result.top1):
-        best = max(result.scores, key=result.scores.__getitem__)
-        message = f"the emotion is {result.emotion} ({named:.3f}), but {best} scores {result.top1:.3f}"
-        return Observation(rule, message, round(result.top1 - named, 9), 0.0)
-    return Observation(rule, "", off, INCONSISTENT_BY, "passed")
+def _action(choice: Choice) -> Action:
+    return "off" if choice == "auto" else choice

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from emosieve.judge.ruleset import DEFAULT_ACTIONS
+from emosieve.judge.rules import DEFAULT_ACTIONS
+from emosieve.record.evidence import MEASURED
 from emosieve.record.statistics import Effect, Tally
 from emosieve.text import escape
 
@@ -84,12 +85,12 @@ def changes_of(event: Mapping[str, Any]) -> Sequence[tuple[int, Decision]]:
             return _replaced(old, now, old.get("findings")) if old else ((1, now),)
         case "restored" | "reclassified":
             decided, findings = event.get("decided"), event.get("was_findings")
-            # Evidence looks for oddities there if a decision has none; these are not its own.
-            now = {**event, "was_findings": ()}
+            now = dict(event)
             if decided is None:  # it stood there without a decision: nothing to take back
                 return ((1, now),)
             now["time"] = decided
-            return _replaced({**now, "verdict": event["was"]}, now, findings)
+            was = {**now, **dict.fromkeys(MEASURED), **(event.get("was_measured") or {})}
+            return _replaced({**was, "verdict": event["was"]}, now, findings)
         case _:
             return ()
 

@@ -1,20 +1,37 @@
 """The evidence of a decision, read back from its line in the log: what every later question judges again."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from emosieve.judge.result import Result
-from emosieve.judge.ruleset import SETTLING_RULES, Action, Evidence, Observation
+from emosieve.judge.result import Frames, Result
+from emosieve.judge.rules import Action
+from emosieve.judge.ruleset import Evidence
+
+MEASURED: Final = ("frames", "audio", "oddities")
+"""Keys of an event beside the result's own numbers that hold what rules look at; each may be missing."""
+
+
+class _Reason(BaseModel):
+    left: str
+    observed: float | str
+    operator: str
+    limit: float | str | list[float | str]
 
 
 class _Finding(BaseModel):
     rule: str
     action: Action
-    observed: float | None = None
-    limit: float | None = None
+    observed: float | str | None = None
+    limit: float | str | list[float | str] | None = None
     message: str
+    because: list[_Reason] = []
+
+
+class _Frames(BaseModel):
+    count: int
+    agreement: float
 
 
 class _Numbers(BaseModel):
@@ -22,6 +39,9 @@ class _Numbers(BaseModel):
     confidence: float | None = None
     scores: dict[str, float] | None = None
     granularity: str | None = None
+    frames: _Frames | None = None
+    audio: dict[str, float | str | None] | None = None
+    oddities: dict[str, float] | None = None
     findings: list[_Finding] = []
     was_findings: list[_Finding] = []
 
@@ -36,23 +56,20 @@ def has_evidence(event: Mapping[str, Any]) -> bool:
 
 
 def evidence_of(event: Mapping[str, Any]) -> Evidence:
-    """What the rules looked at when this was decided.
-
-    The log keeps the result's numbers whole. What settling found odd is in the
-    findings alone, so an oddity is known if its rule fired.
+    """What the rules looked at when this was decided: the log keeps it whole.
 
     Args:
         event: one that carries a result's numbers: decided, restored or reclassified.
+
+    Raises:
+        TypeError: frames are not what we write.
     """
+    frames = event.get("frames")
     result = Result(
-        event.get("emotion"), event.get("confidence"), event.get("scores") or {}, event.get("granularity")
+        event.get("emotion"),
+        event.get("confidence"),
+        event.get("scores") or {},
+        event.get("granularity"),
+        frames=Frames(**frames) if frames else None,
     )
-    return Evidence(result, tuple(_oddities(event)))
-
-
-def _oddities(event: Mapping[str, Any]) -> Iterator[Observation]:
-    for finding in event.get("findings") or event.get("was_findings") or ():
-        if finding["rule"] in SETTLING_RULES:
-            yield Observation(
-                finding["rule"], finding["message"], finding.get("observed"), finding.get("limit")
-            )
+    return Evidence(result, {**(event.get("oddities") or {}), **(event.get("audio") or {})})

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from emosieve.judge.rules import finding_words
 from emosieve.record.statistics import Effect, Tally
-from emosieve.text import Language, escape, finding_words, number
+from emosieve.text import Language, escape, number
 
 ENTRY_END = "-" * 40
 _WIDE = "=" * 50

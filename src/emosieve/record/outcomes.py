@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emosieve.judge.ruleset import Action, Evidence, Observation, Outcome, RuleSet, evaluate
+from emosieve.judge.conditions import Reason
+from emosieve.judge.rules import Action
+from emosieve.judge.ruleset import Evidence, Observation, Outcome, RuleSet, evaluate
 from emosieve.record.lines import Event
 
 
@@ -33,30 +35,34 @@ def rows_of(evidence: Evidence, rules: RuleSet, decision: Event | None) -> tuple
         rules: today's.
         decision: the event by which rules decided; ``None`` where nothing was decided yet.
     """
-    today = evaluate(evidence, rules.limits)
+    today = evaluate(evidence, rules)
+    actions = {rule.name: rule.action for rule in rules.in_force}
     if decision is None:
-        return tuple(Row(one.rule, None, None, one, rules.actions[one.rule]) for one in today)
+        return tuple(Row(one.rule, None, None, one, actions[one.rule]) for one in today)
     same = decision.get("rules_digest") == rules.digest
     findings = {finding["rule"]: finding for finding in decision["findings"]}
-    rows = [_row(one, findings.pop(one.rule, None), rules, same=same) for one in today]
+    rows = [_row(one, findings.pop(one.rule, None), actions[one.rule], same=same) for one in today]
     return (*rows, *(_foreign(finding) for finding in findings.values()))
 
 
-def _row(today: Observation, finding: Mapping[str, Any] | None, rules: RuleSet, *, same: bool) -> Row:
-    action = rules.actions[today.rule]
+def _row(today: Observation, finding: Mapping[str, Any] | None, action: Action, *, same: bool) -> Row:
     if finding is not None:
-        then = _observation(finding)
-        return Row(today.rule, then, finding["action"], today, action)
+        return Row(today.rule, _observation(finding), finding["action"], today, action)
     outcome: Outcome = "not_evaluated" if today.outcome == "not_evaluated" else "passed"
     limit = today.limit if same else None
-    then = Observation(today.rule, "", today.observed, limit, outcome)
+    then = Observation(today.rule, outcome, today.observed, limit, missing=today.missing)
     return Row(today.rule, then, action if same else None, today, action)
 
 
 def _foreign(finding: Mapping[str, Any]) -> Row:
-    """A rule that fired then, and that today's settings do not know."""
-    return Row(finding["rule"], _observation(finding), finding["action"], None, finding["action"])
+    """A rule that fired then, and that is not in force today."""
+    return Row(finding["rule"], _observation(finding), finding["action"], None, "off")
 
 
 def _observation(finding: Mapping[str, Any]) -> Observation:
-    return Observation(finding["rule"], finding["message"], finding.get("observed"), finding.get("limit"))
+    reasons = tuple(
+        Reason(one["left"], one["operator"], "", one["observed"], one["limit"])
+        for one in finding.get("because") or ()
+    )
+    observed, limit = finding.get("observed"), finding.get("limit")
+    return Observation(finding["rule"], "fired", observed, limit, finding["message"], reasons)

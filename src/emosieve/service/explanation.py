@@ -20,6 +20,7 @@ from emosieve.service.liveness import Status, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Contents, Inbox, survey_directory
+from emosieve.watch.listening import listen
 from emosieve.watch.settle import Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
@@ -215,7 +216,10 @@ class _Explainer:
     def _of_contents(self, bare: Explanation, contents: Contents | None) -> Explanation:
         if contents is None or contents.result is None or isinstance(contents.result, BadResult):
             return replace(bare, reason=str(contents.result) if contents and contents.result else None)
-        evidence = Evidence(contents.result)
+        audio = None
+        with suppress(OSError):
+            audio = listen(bare.path, survey_directory(bare.path, bare.task), self.rules.depth)
+        evidence = Evidence(contents.result, audio.as_dict() if audio else {})
         rows = rows_of(evidence, self.rules, None)
         return replace(bare, evidence=evidence, rows=rows, today=judge(evidence, self.rules))
 

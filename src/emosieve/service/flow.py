@@ -21,6 +21,7 @@ from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import FILE_LIMIT, Inbox
+from emosieve.watch.listening import listen
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
 
@@ -159,7 +160,7 @@ class Flow:
     def _propose(self, outcome: Outcome) -> Proposal | None:
         match outcome:
             case Settled():
-                return decide(outcome, self.rules)
+                return self._decide(outcome)
             case Waiting(reason="internal") if self.settling.tell_once(outcome.name):
                 log.error("internal.error", task=outcome.name, cause=outcome.message)
                 return None
@@ -172,6 +173,17 @@ class Flow:
                 return self._adopt(outcome)
             case _:
                 return None
+
+    def _decide(self, settled: Settled) -> Proposal | None:
+        survey = settled.survey
+        try:
+            audio = listen(f"{self.root}/{survey.name}", survey, self.rules.depth)
+            return decide(settled, self.rules, audio)
+        except OSError as error:  # gone or changed as well: the next look tells
+            reason, message = "unreadable", f"its audio cannot be read: {error.strerror or error}"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one task, the others go on
+            reason, message = "internal", f"{type(error).__name__}: {error}"
+        return self._propose(self.settling.defer(survey.name, reason, message))
 
     def _adopt(self, late: NoResult) -> Proposal | None:
         name = late.survey.name

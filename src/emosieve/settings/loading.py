@@ -20,8 +20,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError, TomlConfigSettingsSource
 
 from emosieve.errors import SetupError
+from emosieve.judge.rules import BUILT_IN, DEFAULT_ACTIONS, Choice
 from emosieve.settings import refusals
-from emosieve.settings.models import DEFAULT_PROFILE, ENV_PREFIX, SHIPPED_PROFILES, Profile, Settings
+from emosieve.settings.models import ENV_PREFIX, Settings
+from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES, CustomRule, Profile
 from emosieve.text import Language, Message
 
 CONFIG_VARIABLE = "EMOSIEVE_CONFIG"
@@ -71,7 +73,8 @@ def load(
     """
     path = config or os.environ.get(CONFIG_VARIABLE) or None
     layers = [_file_layer(path), _environment_layer(), _command_line_layer(overrides, profile, root)]
-    lines = [line for layer in layers for line in _take_unknown_out(layer)]
+    rules = {*DEFAULT_ACTIONS, *_own_rules(layers)}
+    lines = [line for layer in layers for line in _take_unknown_out(layer, rules)]
     shipped = {name: one.model_dump(exclude_none=True) for name, one in SHIPPED_PROFILES.items()}
     layers.insert(0, Layer("default", {"profiles": shipped}))
     merged: dict[str, Any] = {}
@@ -82,7 +85,7 @@ def load(
         settings = Settings(**merged)
     except ValidationError as error:
         problems = [one for one in error.errors() if not _stands_in_profile(one, origins)]
-        lines += [refusals.wrong_value(one, _origin(one, origins)) for one in problems]
+        lines += [_refuse(one, origins) for one in problems]
         # What a table repeats of its keys is said once.
         raise SetupError(*{str(line): line for line in lines}.values()) from None
     if lines:
@@ -208,14 +211,31 @@ def _merge(into: dict[str, Any], layer: Layer, origins: dict[str, str], prefix: 
             origins[f"{prefix}{key}"] = layer.name
 
 
-def _take_unknown_out(layer: Layer) -> list[Message]:
+def _variable(path: Sequence[str]) -> str:
+    return ENV_PREFIX + "__".join(path).upper()
+
+
+def _own_rules(layers: Sequence[Layer]) -> Iterator[str]:
+    """Names of the rules of somebody's own, wherever they are written."""
+    for layer in layers:
+        custom = _table(layer.values, "rules").get("custom")
+        for rule in custom if isinstance(custom, list) else ():
+            if isinstance(rule, dict) and isinstance(rule.get("name"), str):
+                yield rule["name"]
+
+
+def _take_unknown_out(layer: Layer, rules: set[str]) -> list[Message]:
     """One line for each key that is no setting; they are taken out, so that the rest is checked as well."""
     lines = []
-    for path in list(_unknown_keys(Settings, layer.values)):
+    unknown = [*_unknown_keys(Settings, layer.values), *_unknown_actions(layer.values, rules)]
+    for path in unknown:
         key = ".".join(path)
         known = [known for known, _ in setting_fields(Settings)]
         if path[0] == "profiles":
             known = [f"profiles.{path[1]}.{number}" for number in Profile.model_fields]
+        if path[-2:-1] == ("actions",):
+            write = _variable if layer.name == "environment" else ".".join
+            key, known = write(path), [write((*path[:-1], rule)) for rule in sorted(rules)]
         lines.append(refusals.unknown_key(layer.name, key, _close_to(key, known)))
         _take_out(layer.values, path)
     return lines
@@ -240,6 +260,21 @@ def _unknown_keys(model: Any, values: Any, parents: tuple[str, ...] = ()) -> Ite
             yield from _unknown_keys(child, value, (*parents, key))
 
 
+def _unknown_actions(values: dict[str, Any], rules: set[str]) -> Iterator[tuple[str, ...]]:
+    """Actions of rules that there are not."""
+    for path in (("rules",), *(("profiles", name) for name in _table(values, "profiles"))):
+        for rule in _table(values, *path, "actions"):
+            if rule not in rules:
+                yield (*path, "actions", rule)
+
+
+def _table(values: Any, *path: str) -> dict[str, Any]:
+    """What stands under a path, if it is a table."""
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values if isinstance(values, dict) else {}
+
+
 def _child(model: Any, key: str) -> Any:
     """What stands under a key: a model, ``dict[str, model]``, a leaf's type; ``None`` when nothing does."""
     if typing.get_origin(model) is dict:
@@ -253,11 +288,15 @@ def setting_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
     """Every dotted key that may be written, tables included; a profile's keys under each shipped profile."""
     for name, field in model.model_fields.items():
         annotation = field.annotation
-        if typing.get_origin(annotation) is dict:
+        if annotation == dict[str, Profile]:
             for profile in SHIPPED_PROFILES:
                 yield from setting_fields(Profile, f"{name}.{profile}.")
             continue
         yield f"{prefix}{name}", field
+        if name == "actions":
+            for rule in BUILT_IN:
+                action = FieldInfo(annotation=Choice, default=rule.action, description=rule.meaning.en)
+                yield f"{prefix}{name}.{rule.name}", action
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from setting_fields(annotation, f"{prefix}{name}.")
 
@@ -277,6 +316,17 @@ def _close_to(word: str, known: Sequence[str]) -> str | None:
 def _stands_in_profile(problem: ErrorDetails, origins: Mapping[str, str]) -> bool:
     """Whether a refused value came out of a profile, for whose own key the same is said already."""
     return origins.get(refusals.dotted(problem), "").startswith("profile ")
+
+
+def _refuse(problem: ErrorDetails, origins: Mapping[str, str]) -> Message:
+    origin = _origin(problem, origins)
+    if problem["type"] != "extra_forbidden":
+        return refusals.wrong_value(problem, origin)
+    key = refusals.dotted(problem)  # within a list of tables, where unknown keys are not looked for
+    table = key.rpartition(".")[0]
+    return refusals.unknown_key(
+        origin, key, _close_to(key, [f"{table}.{name}" for name in CustomRule.model_fields])
+    )
 
 
 def _origin(problem: ErrorDetails, origins: Mapping[str, str]) -> str:

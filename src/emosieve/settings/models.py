@@ -2,41 +2,22 @@
 
 import os
 import zoneinfo
+from dataclasses import fields
 from datetime import UTC, tzinfo
-from typing import Annotated, Any, Literal, Self
+from functools import cached_property
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from emosieve.judge.ruleset import Action, Limits, RuleSet
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import OwnRule, RuleSet
 from emosieve.settings import refusals
 from emosieve.settings.refusals import Refused
+from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES, Profile, Rules
+from emosieve.settings.section import Bytes, Count, Seconds, Section
 
 ENV_PREFIX = "EMOSIEVE_"
-
-
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise Refused(refusals.NO_NUMBER())
-    return value
-
-
-_MOST = 10**15
-"""More than anybody means, and still a number that every reader of JSON takes for what it is."""
-
-# The bounds stand next to the type: behind the validator JSON Schema would not know them.
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
-Seconds = Annotated[float, Field(gt=0, le=7 * 86400, allow_inf_nan=False), BeforeValidator(_refuse_bool)]
-Bytes = Annotated[int, Field(ge=4096, le=_MOST), BeforeValidator(_refuse_bool)]
-Count = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_refuse_bool)]
-
-
-class Section(BaseModel):
-    """One table of the settings file."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
-    )
 
 
 class Watch(Section):
@@ -82,63 +63,6 @@ class Settle(Section):
             if name in {"", ".", ".."} or "/" in name:
                 raise Refused(refusals.REQUIRED_PATH(name=name))
         return require
-
-
-class Actions(Section):
-    """What a rule that fires does: reject makes the task low_quality, flag only marks it."""
-
-    low_confidence: Action = "reject"
-    """main confidence below rules.min_confidence"""
-    ambiguous: Action = "reject"
-    """the first two scores less than rules.min_gap apart"""
-    no_dominant_emotion: Action = "reject"
-    """every score below rules.min_top"""
-    scores_missing: Action = "reject"
-    """the result has no scores at all"""
-    scores_inconsistent: Action = "flag"
-    """main confidence or emotion contradict the scores"""
-    mixed_task: Action = "flag"
-    """the audio is newer than the result: two recognitions in one directory"""
-    audio_truncated: Action = "flag"
-    """the wav is shorter than its header says"""
-    embedding_truncated: Action = "flag"
-    """the npy is shorter than its header says"""
-    required_missing: Action = "flag"
-    """a file of settle.require never came"""
-    still_open: Action = "flag"
-    """a process still held a file open for writing"""
-
-
-class Rules(Section):
-    """The limits of the three rules, and what each rule does."""
-
-    min_confidence: Share = 0.6
-    """share 0-1; main confidence below it: low_confidence"""
-    min_gap: Share = 0.05
-    """share 0-1; first two scores less than this apart: ambiguous"""
-    min_top: Share = 0.3
-    """share 0-1; every score below it: no_dominant_emotion"""
-    actions: Actions = Actions()
-
-
-class Profile(Section):
-    """Numbers for one use; what a profile leaves out stays as it is."""
-
-    min_confidence: Share | None = None
-    """share 0-1"""
-    min_gap: Share | None = None
-    """share 0-1"""
-    min_top: Share | None = None
-    """share 0-1"""
-
-
-SHIPPED_PROFILES = {
-    "customer_service": Profile(min_confidence=0.7),
-    "psych_screening": Profile(min_confidence=0.5),
-    "social_robot": Profile(min_confidence=0.6),
-}
-DEFAULT_PROFILE = "default"
-"""The profile that is chosen when none is: it changes no number, unless a file defines it."""
 
 
 class Filing(Section):
@@ -221,7 +145,7 @@ class Settings(BaseSettings):
     root: str | None = None
     """the WebUI's outputs folder; no default"""
     profile: str = DEFAULT_PROFILE
-    """which profile's numbers to use"""
+    """which profile's limits and actions to use"""
     language: Literal["zh", "en"] = "zh"
     """language of answers, errors and report"""
     timezone: str = "local"
@@ -230,7 +154,7 @@ class Settings(BaseSettings):
     settle: Settle = Settle()
     rules: Rules = Rules()
     profiles: dict[str, Profile] = SHIPPED_PROFILES
-    """numbers by name; a profile of your own stands beside the shipped ones"""
+    """limits and actions by name; a profile of your own stands beside the shipped ones"""
     filing: Filing = Filing()
     decisions: Decisions = Decisions()
     report: Report = Report()
@@ -266,12 +190,13 @@ class Settings(BaseSettings):
             return None
         return UTC if self.timezone == "UTC" else zoneinfo.ZoneInfo(self.timezone)
 
-    @property
+    @cached_property
     def rule_set(self) -> RuleSet:
-        """The effective rules, the profile's numbers included."""
+        """The effective rules, what the profile says included."""
         rules = self.rules
         return RuleSet(
-            limits=Limits(rules.min_confidence, rules.min_gap, rules.min_top),
-            actions=rules.actions.model_dump(),
+            limits=Limits(**{one.name: getattr(rules, one.name) for one in fields(Limits)}),
+            actions=rules.actions,
+            own=tuple(OwnRule(**rule.model_dump()) for rule in rules.custom),
             profile=self.profile,
         )

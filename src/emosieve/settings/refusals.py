@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from emosieve.errors import RuleError
 from emosieve.text import Message, Phrase, escape
 
 
@@ -104,6 +105,20 @@ SAME_FOLDER = Phrase(
     "filing.{first} and filing.{second} are both {folder!r}; write two different folders",
     "filing.{first} 与 filing.{second} 都是 {folder!r}；请写两个不同的目录",
 )
+RULE_NAME = Phrase(
+    "write small letters, digits and _, as too_much_other",
+    "请用小写字母、数字和下划线，例如 too_much_other",
+)
+BUILT_IN_NAME = Phrase(
+    "{name} is a built-in rule; give yours another name, or change that one under [rules] and [rules.actions]",
+    "{name} 是内置规则；请换个名字，或在 [rules] 和 [rules.actions] 中修改内置规则",
+)
+AUTO = Phrase(
+    "auto is for {rule} alone; write reject, flag or off for {name}",
+    "auto 只能用于 {rule}；{name} 请写 reject、flag 或 off",
+)
+SAME_RULE = Phrase("two rules are named {name}; rename one", "有两条规则都叫 {name}；请改名")
+_WRONG_RULE = Phrase("{problem}\n{text}\n{carets}", "{problem}\n{text}\n{carets}")
 TIMEZONE = Phrase(
     "{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai",
     "本机没有时区 {name!r}；请写 local、UTC，或 Asia/Shanghai 这样的名字",
@@ -137,6 +152,10 @@ _WORDS: Mapping[str, Phrase] = MappingProxyType(
         "tuple_type": Phrase('must be a list, as ["result.json"]', '必须是列表，例如 ["result.json"]'),
         "model_type": _TABLE,
         "dict_type": _TABLE,
+        "missing": Phrase(
+            "is missing; every rule of your own needs it", "缺少这一项；每条自定义规则都必须有"
+        ),
+        "too_long": Phrase("has more than {max_length} rules", "规则超过 {max_length} 条"),
     },
 )
 """By the type of pydantic's error, whose context gives the values."""
@@ -147,7 +166,8 @@ _PERCENT = Phrase(
     "应为 0 到 1 之间的比例，不是百分数；请写 {share:g}",
 )
 _VALUE = Phrase("{origin}: {key} = {value}: {problem}", "{origin}：{key} = {value}：{problem}")
-_SHARES = frozenset({"min_confidence", "min_gap", "min_top"})
+_KEY = Phrase("{origin}: {key}: {problem}", "{origin}：{key}：{problem}")
+_SHARES = frozenset({"min_confidence", "min_gap", "min_top", "max_silence", "max_clipping"})
 """Keys whose value people write in percent."""
 
 
@@ -179,10 +199,24 @@ def dotted(problem: ErrorDetails) -> str:
 def wrong_value(problem: ErrorDetails, origin: str) -> Message:
     """One line for one refused value: which key, from where, and what to write instead."""
     reason = _reason(problem)
-    value = problem["input"]
+    value, key = problem["input"], dotted(problem)
+    where = {"origin": origin_words(origin), "key": key}
     if problem["type"] == "value_error" and isinstance(value, dict | BaseModel):
         return reason  # two keys that do not go together; it names both
+    if key.startswith("rules.custom") and not isinstance(value, str | int | float):
+        return _KEY(**where, problem=reason)  # a whole table says no more than its place
+    if reason.phrase is _WRONG_RULE:
+        return _KEY(**where, problem=reason)  # which shows the value itself
     return _VALUE(origin=origin_words(origin), key=dotted(problem), value=escape(str(value)), problem=reason)
+
+
+def wrong_rule(error: RuleError) -> Message:
+    """Why a rule or its message is refused, with the place that is meant under its text."""
+    problem, *place = error.args
+    if not place:
+        return error.message
+    text, carets = place
+    return _WRONG_RULE(problem=problem, text=text, carets=carets)
 
 
 def _reason(problem: ErrorDetails) -> Message:

@@ -27,7 +27,7 @@ UNPRINTABLE = Phrase("its name is not printable UTF-8", "名字不是可显示�
 SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
+READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 DEPTH_LIMIT = 16
 """Levels below a task that are looked at."""
 FILE_LIMIT = 10_000
@@ -182,7 +182,7 @@ class Inbox:
         """
         if survey.is_crowded:
             return Contents(BadResult(f"the task holds more than {FILE_LIMIT} files"), None, {}, ())
-        descriptor = os.open(f"{self.root}/{survey.name}", _READ_DIRECTORY)
+        descriptor = os.open(f"{self.root}/{survey.name}", READ_DIRECTORY)
         try:
             return self._read_files(descriptor, survey)
         finally:
@@ -199,7 +199,7 @@ class Inbox:
                 if file is result_file:
                     result = BadResult(f"{file.name} is {_kind(file.mode)}, not a file")
                 continue
-            descriptor = _open_file(directory, file, must=file is result_file)
+            descriptor = open_file(directory, file, must=file is result_file)
             if descriptor is None:
                 continue
             try:
@@ -228,7 +228,7 @@ def survey_directory(path: str, name: str) -> Survey:
         FileNotFoundError: it, or a part of it, is gone.
         NotADirectoryError: it is not a directory (any more).
     """
-    descriptor = os.open(path, _READ_DIRECTORY)
+    descriptor = os.open(path, READ_DIRECTORY)
     try:
         status = os.fstat(descriptor)
         files = tuple(sorted(islice(_walk(descriptor, "", 0), FILE_LIMIT + 1), key=lambda file: file.name))
@@ -252,7 +252,7 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
             )
             if stat.S_ISDIR(status.st_mode) and depth < DEPTH_LIMIT:
                 try:
-                    child = os.open(entry.name, _READ_DIRECTORY, dir_fd=directory)
+                    child = os.open(entry.name, READ_DIRECTORY, dir_fd=directory)
                 except PermissionError:
                     continue  # what may not be seen is left to the quiet time of its directory
                 try:
@@ -261,7 +261,7 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
                     os.close(child)
 
 
-def _open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
+def open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
     """Open one file of a task; only the result must be readable, for the others reading is a courtesy.
 
     Step by step through its subdirectories: O_NOFOLLOW guards the last component of a path alone.
@@ -270,7 +270,7 @@ def _open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
     try:
         *parents, name = file.name.split("/")
         for parent in parents:
-            folders.append(os.open(parent, _READ_DIRECTORY, dir_fd=folders[-1] if folders else directory))
+            folders.append(os.open(parent, READ_DIRECTORY, dir_fd=folders[-1] if folders else directory))
         return os.open(name, _READ, dir_fd=folders[-1] if folders else directory)
     except PermissionError:
         if must:

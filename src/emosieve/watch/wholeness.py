@@ -6,14 +6,13 @@ writer at rest, a lease does not see a file that is not yet created. Taken
 together, with a quiet time by ctime (mtimes lie: copies keep them), they do.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from emosieve.errors import BadResult
 from emosieve.judge.result import Result
-from emosieve.judge.ruleset import Observation
 from emosieve.text import escape
-from emosieve.watch.inbox import RESULT_NAMES, Contents, FileStat, Survey
+from emosieve.watch.inbox import RESULT_NAMES, Contents, Survey
 
 _SECOND_NS = 1_000_000_000
 
@@ -34,12 +33,20 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A whole task with a result that can be read, and what was odd when waiting ended in vain."""
+    """A whole task with a result that can be read.
+
+    Attributes:
+        survey: what stands in it.
+        result: what its result file says.
+        digest: of that file.
+        oddities: what is odd about it, by the names of fields that rules look at; but for an
+            embedding of an earlier recognition only where waiting ended in vain.
+    """
 
     survey: Survey
     result: Result
     digest: str
-    oddities: tuple[Observation, ...] = ()
+    oddities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,15 @@ class Lack:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Oddity:
+    """What a writer at work would leave, as a field that rules look at, and as a lack."""
+
+    field: str
+    value: float
+    lack: Lack
+
+
 def assess(
     survey: Survey, contents: Contents, age: float, policy: Policy
 ) -> Settled | Malformed | NoResult | Lack:
@@ -85,31 +101,49 @@ def assess(
         return Malformed(survey, reason, contents.digest) if overdue else Lack("malformed", reason)
     oddities = tuple(_oddities(survey, contents, policy))
     if oddities and not overdue:
-        return Lack(oddities[0].rule, oddities[0].message)
-    return Settled(survey, contents.result, contents.digest or "", oddities)
+        return oddities[0].lack
+    found: dict[str, float] = {}
+    for oddity in oddities:
+        found[oddity.field] = found.get(oddity.field, 0) + oddity.value
+    if older := _embedding_older(survey):
+        found["embedding_older_seconds"] = older
+    return Settled(survey, contents.result, contents.digest or "", found)
 
 
-def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[Observation]:
+def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_Oddity]:
     present = {file.name for file in survey.files}
     missing = [name for name in policy.require if name not in present and name != RESULT_NAMES[0]]
     if missing:
-        yield Observation("required_missing", f"{escape(', '.join(missing))} is missing", len(missing), 0)
+        lack = Lack("required_missing", f"{escape(', '.join(missing))} is missing")
+        yield _Oddity("missing_files", len(missing), lack)
     for name, count in contents.short.items():
-        rule = "audio_truncated" if name.lower().endswith(".wav") else "embedding_truncated"
-        yield Observation(rule, f"{escape(name)} is {count} bytes shorter than its header says", count, 0)
-    result_file = survey.result_file
-    newest_wav = max((file.mtime_ns for file in survey.files if _is_wav(file)), default=None)
+        kind = "audio" if name.lower().endswith(".wav") else "embedding"
+        lack = Lack(f"{kind}_truncated", f"{escape(name)} is {count} bytes shorter than its header says")
+        yield _Oddity(f"{kind}_missing_bytes", count, lack)
+    result_file, newest_wav = survey.result_file, _newest(survey, ".wav")
     if result_file and newest_wav is not None and newest_wav > result_file.mtime_ns:
         # The WebUI reuses the directory for a second task within the same second: it is at work.
-        seconds = (newest_wav - result_file.mtime_ns) / _SECOND_NS
-        message = (
-            f"the audio is {seconds:.3f} s newer than {result_file.name}: another recognition is at work"
-        )
-        yield Observation("mixed_task", message, round(seconds, 6), 0)
+        seconds = _seconds(newest_wav - result_file.mtime_ns)
+        words = f"the audio is {seconds:.3f} s newer than {result_file.name}: another recognition is at work"
+        yield _Oddity("audio_newer_seconds", seconds, Lack("mixed_task", words))
     if contents.open_files:
-        names = escape(", ".join(contents.open_files))
-        yield Observation("still_open", f"{names} is open for writing", len(contents.open_files), 0)
+        lack = Lack("still_open", f"{escape(', '.join(contents.open_files))} is open for writing")
+        yield _Oddity("open_files", len(contents.open_files), lack)
 
 
-def _is_wav(file: FileStat) -> bool:
-    return file.name.lower().endswith(".wav")
+def _embedding_older(survey: Survey) -> float:
+    """By how many seconds the embedding is older than the audio, which is written before it; 0 where it is not.
+
+    Nothing is waited for: a later recognition without an embedding leaves that of the earlier one for ever.
+    """
+    wav, embedding = _newest(survey, ".wav"), _newest(survey, ".npy")
+    return 0 if wav is None or embedding is None else max(0.0, _seconds(wav - embedding))
+
+
+def _newest(survey: Survey, ending: str) -> int | None:
+    """The newest modification time of files of one kind, in ns since the epoch."""
+    return max((file.mtime_ns for file in survey.files if file.name.lower().endswith(ending)), default=None)
+
+
+def _seconds(nanoseconds: int) -> float:
+    return round(nanoseconds / _SECOND_NS, 6)

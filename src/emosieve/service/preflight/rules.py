@@ -1,12 +1,16 @@
 """What the settings say, where they come from, and what they cannot do."""
 
+import sys
 from collections.abc import Iterator, Mapping
 
+from emosieve.judge.audio import has_numpy
 from emosieve.judge.redundancy import Redundancy, redundancies
-from emosieve.judge.ruleset import Limits, RuleSet
+from emosieve.judge.rules import Limits
+from emosieve.judge.ruleset import RuleSet
 from emosieve.service.preflight.lines import Line
 from emosieve.settings import Loaded
-from emosieve.text import Message, Phrase
+from emosieve.settings.loading import flatten
+from emosieve.text import Message, Phrase, plain_number
 
 _KEYS = {
     "low_confidence": "rules.min_confidence",
@@ -25,10 +29,10 @@ _FILE = Phrase("{source}", "{source}")
 _PROFILE_OF = Phrase("profile {name}", "预设 {name}")
 _AND = Phrase("{first}, {second}", "{first}、{second}")
 
-_PROFILE_KEEPS = Phrase("{name}: its numbers are in force", "{name}：其数值均已生效")
+_PROFILE_KEEPS = Phrase("{name}: all that it says is in force", "{name}：其设置均已生效")
 _OVERRULED = Phrase(
-    "{name} ({chooser}) says {key} = {wanted:g}, but {winner} says {value:g}, and that is in force",
-    "预设 {name}（来源：{chooser}）规定 {key} = {wanted:g}，但另有明确设置 {value:g}（来源：{winner}），后者生效",
+    "{name} ({chooser}) says {key} = {wanted}, but {winner} says {value}, and that is in force",
+    "预设 {name}（来源：{chooser}）规定 {key} = {wanted}，但另有明确设置 {value}（来源：{winner}），后者生效",
 )
 _CHOOSE = Phrase(
     "take {key} out ({winner}) if the profile is meant; if not, all is well",
@@ -37,6 +41,20 @@ _CHOOSE = Phrase(
 
 _ALL_DECIDE = Phrase("each rule that rejects can decide alone", "每条剔除规则都能单独剔除结果")
 _NONE_REJECTS = Phrase("none of the three rules rejects", "三条规则都不剔除")
+_IN_FORCE = Phrase(
+    "{rejects} reject ({rejecting}), {flags} flag, {own} of all are your own; emosieve explain --rules lists them",
+    "{rejects} 条剔除（{rejecting}），{flags} 条标记，其中自定义 {own} 条；emosieve explain --rules 可列出全部规则",
+)
+_NONE = Phrase("none", "无")
+_LISTENS = Phrase("the samples are measured, for {rules}", "会测量音频采样点，用于 {rules}")
+_DEAF = Phrase(
+    "numpy is not installed, so these rules are not evaluated: {rules}",
+    "没有安装 numpy，以下规则不会被评估：{rules}",
+)
+_GET_NUMPY = Phrase(
+    "{python} -m pip install 'emosieve[audio]', or switch these rules off under [rules.actions]",
+    "{python} -m pip install 'emosieve[audio]'，或在 [rules.actions] 中关闭这些规则",
+)
 _IS_OFF = Phrase("{rule} is switched off by {key} = 0", "{rule} 已由 {key} = 0 关闭")
 _NEVER_FIRES = Phrase(
     "{rule} never fires: of nine scores that sum to 1 none is below {key} = {limit:g}",
@@ -61,7 +79,10 @@ def about_settings(loaded: Loaded) -> Iterator[Line]:
     """Where the settings come from, and what of them has no effect."""
     yield _sources(loaded.origins)
     yield from _about_profile(loaded)
-    yield from about_rules(loaded.settings.rule_set)
+    rules = loaded.settings.rule_set
+    yield from (_in_force(rules), *about_rules(rules))
+    if rules.depth == "samples":
+        yield _about_audio(rules)
 
 
 def _sources(origins: Mapping[str, str]) -> Line:
@@ -85,17 +106,43 @@ def _about_profile(loaded: Loaded) -> Iterator[Line]:
     """Warn of a number of the chosen profile that an explicit key beats."""
     settings, origins = loaded.settings, loaded.origins
     name = settings.profile
-    numbers = settings.profiles[name].model_dump(exclude_none=True) if name in settings.profiles else {}
+    chosen = settings.profiles[name].model_dump(exclude_none=True) if name in settings.profiles else {}
+    in_force = dict(flatten(settings.rules.model_dump()))
+    numbers = dict(flatten(chosen))
     found = []
     for number, wanted in numbers.items():
-        value, key = getattr(settings.rules, number), f"rules.{number}"
+        value, key = in_force[number], f"rules.{number}"
         if value != wanted:
             winner = _source(origins[key])
             values = {"name": name, "chooser": _source(origins["profile"]), "winner": winner}
-            message = _OVERRULED(**values, key=key, wanted=wanted, value=value)
+            message = _OVERRULED(**values, key=key, wanted=_shown(wanted), value=_shown(value))
             found.append(Line("warning", "profile", message, _CHOOSE(key=key, winner=winner)))
     if numbers:
         yield from found or [Line("ok", "profile", _PROFILE_KEEPS(name=name))]
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else plain_number(value)
+
+
+def _in_force(rules: RuleSet) -> Line:
+    """Every rule that is not off, by what it does."""
+    rejecting = [rule.name for rule in rules.in_force if rule.action == "reject"]
+    flags, own = len(rules.in_force) - len(rejecting), sum(rule.is_own for rule in rules.in_force)
+    names = ", ".join(rejecting) or _NONE()
+    return Line("ok", "actions", _IN_FORCE(rejects=len(rejecting), rejecting=names, flags=flags, own=own))
+
+
+def _about_audio(rules: RuleSet) -> Line:
+    """Whether rules that look at samples can; one that rejects and never fires is worth a warning."""
+    listening = [rule for rule in rules.in_force if rule.depth == "samples"]
+    names = ", ".join(rule.name for rule in listening)
+    if has_numpy():
+        return Line("ok", "audio", _LISTENS(rules=names))
+    is_missed = any(rule.action == "reject" or rule.is_own for rule in listening)
+    return Line(
+        "warning" if is_missed else "ok", "audio", _DEAF(rules=names), _GET_NUMPY(python=sys.executable)
+    )
 
 
 def about_rules(rules: RuleSet) -> Iterator[Line]:
@@ -111,7 +158,7 @@ def about_rules(rules: RuleSet) -> Iterator[Line]:
         is_news = (one.rule, one.implied_by) not in _idle_by_default() or one.limit != _default_limit(one)
         yield _idle_line(one, is_news=is_news)
     if not idle:
-        rejecting = any(rules.actions[rule] == "reject" for rule in _KEYS)
+        rejecting = any(rules.action_of(rule) == "reject" for rule in _KEYS)
         yield Line("ok", "rules", (_ALL_DECIDE if rejecting else _NONE_REJECTS)())
 
 

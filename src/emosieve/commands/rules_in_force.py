@@ -1,0 +1,59 @@
+"""``emosieve explain --rules``: the rules themselves, with the limits and actions that the settings give them."""
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from emosieve.commands.explain_words import ACTIONS, HEADS
+from emosieve.commands.output import columns, echo_json, hanging, styled
+from emosieve.text import Language, Phrase, escape, plain_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emosieve.judge.ruleset import Rule, RuleSet
+    from emosieve.settings import Settings
+
+_LIKE: Final = {"reject": "low_quality", "flag": None, "off": None}
+_WHEN: Final = Phrase("fires when", "命中条件")
+_WITH: Final = Phrase("{when}  ({limits})", "{when}（{limits}）")
+_END: Final = Phrase("profile {profile}, rules {digest}", "预设 {profile}，规则指纹 {digest}")
+
+
+def show_rules(settings: "Settings", *, json: bool) -> None:
+    """Print the effective rules, those that are off as well."""
+    rules = settings.rule_set
+    if json:
+        told = [_document(rule) for rule in rules.all]
+        echo_json({"schema": 1, "profile": rules.profile, "rules_digest": rules.digest, "rules": told})
+    else:
+        typer.echo("\n".join(_lines(rules, settings.language)))
+
+
+def _document(rule: "Rule") -> dict[str, object]:
+    return {
+        "rule": rule.name,
+        "action": rule.action,
+        "when": rule.expression.text,
+        "limits": dict(rule.expression.parameters),
+        "fields": rule.expression.fields,
+        "on_missing": rule.on_missing,
+        "own": rule.is_own,
+    }
+
+
+def _lines(rules: "RuleSet", language: Language) -> "Iterator[str]":
+    heads = [HEADS["rule"]().text(language), HEADS["action"]().text(language)]
+    rows = [[escape(rule.name), ACTIONS[rule.action]().text(language)] for rule in rules.all]
+    head, *body = columns([[*row, "|"] for row in [heads, *rows]])
+    yield styled(head.removesuffix("|") + _WHEN().text(language), bold=True)
+    for rule, line in zip(rules.all, body, strict=True):
+        for text in hanging(line.removesuffix("|"), _when(rule, language)):
+            yield styled(text, _LIKE[rule.action], dim=rule.action == "off")
+    yield ""
+    yield _END(profile=rules.profile, digest=rules.digest).text(language)
+
+
+def _when(rule: "Rule", language: Language) -> str:
+    limits = ", ".join(f"{name}={plain_number(value)}" for name, value in rule.expression.parameters)
+    return _WITH(when=rule.expression.text, limits=limits).text(language) if limits else rule.expression.text

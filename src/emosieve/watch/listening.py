@@ -1,0 +1,60 @@
+"""The audio of a settled task, looked at as deep as the rules in force ask for."""
+
+import errno
+import os
+from functools import partial
+from typing import Final
+
+from emosieve.errors import BadAudio
+from emosieve.judge.audio import Audio, AudioMeasures, Depth, measure
+from emosieve.text import escape
+from emosieve.watch.inbox import READ_DIRECTORY, FileStat, Survey, open_file
+
+AUDIO_NAME: Final = "processed_audio.wav"
+"""What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""
+
+
+def listen(path: str, survey: Survey, depth: Depth | None) -> Audio | None:
+    """Measure the audio of a task.
+
+    Args:
+        path: of the task.
+        survey: what stands in it; the wav must still be so.
+        depth: how much of it the rules ask for.
+
+    Returns:
+        ``None`` where no rule asks.
+
+    Raises:
+        FileNotFoundError: the wav changed since the survey; look again.
+        OSError: it cannot be read.
+    """
+    if depth is None:
+        return None
+    wavs = [file for file in survey.files if file.name.lower().endswith(".wav")]
+    if depth == "files" or not wavs:
+        return Audio(len(wavs))
+    wav = next((file for file in wavs if file.name == AUDIO_NAME), wavs[0])
+    try:
+        return Audio(len(wavs), _measure(path, wav, depth))
+    except BadAudio as error:
+        return Audio(len(wavs), unreadable=f"{escape(wav.name)} {error}")
+
+
+def _measure(path: str, wav: FileStat, depth: Depth) -> AudioMeasures:
+    if not wav.is_regular:
+        raise BadAudio("is no plain file")
+    directory = os.open(path, READ_DIRECTORY)
+    try:
+        descriptor = open_file(directory, wav, must=False)
+    finally:
+        os.close(directory)
+    if descriptor is None:
+        raise BadAudio("may not be read by emosieve's user")
+    try:
+        status = os.fstat(descriptor)
+        if (status.st_ino, status.st_size, status.st_mtime_ns) != (wav.inode, wav.size, wav.mtime_ns):
+            raise FileNotFoundError(errno.ESTALE, "changed since it was looked at", wav.name)
+        return measure(partial(os.pread, descriptor), wav.size, depth)
+    finally:
+        os.close(descriptor)
