@@ -270,6 +270,23 @@ def test_a_wrong_rule_is_refused_before_anything_runs(
     assert [] == read_log(spoken)
 
 
+def test_numpy_comes_with_the_first_wav(root: Path, make_task: MakeTask) -> None:
+    """Neither a start nor a task without a wav loads it into the daemon."""
+
+    def has_numpy(watch: Watch) -> bool:
+        return "numpy" in Path(f"/proc/{watch.process.pid}/maps").read_text()
+
+    with Watch(root, settle__quiet_seconds=0.05) as watch:
+        watch.wait_for("watch.ready")
+        make_task("outputs_1")
+        watch.wait_for("task.filed", task="outputs_1")
+        before = has_numpy(watch)
+        make_task("outputs_2", files={"processed_audio.wav": wav_of(SPOKEN)})
+        watch.wait_for("task.filed", task="outputs_2")
+        assert (False, True) == (before, has_numpy(watch))
+        assert 0 == watch.stop()
+
+
 WITHOUT_NUMPY = """
 import sys
 sys.modules["numpy"] = None

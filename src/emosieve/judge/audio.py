@@ -4,6 +4,7 @@ The header alone gives length, rate and channels. All else needs numpy, which is
 imported for the first wav that is measured and never before.
 """
 
+import importlib.util
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -89,10 +90,13 @@ def measure(read: Read, size: int, depth: Depth = "samples") -> AudioMeasures:
         OSError: from ``read``.
     """
     header = read_header(read, size)
-    if depth != "samples" or not has_numpy():
-        return AudioMeasures(round(header.duration_seconds, 6), header.sample_rate, header.channels)
-    from emosieve.judge import speech  # noqa: PLC0415 - see has_numpy
-
+    header_only = AudioMeasures(round(header.duration_seconds, 6), header.sample_rate, header.channels)
+    if depth != "samples":
+        return header_only
+    try:
+        from emosieve.judge import speech  # noqa: PLC0415 - numpy at the first wav, never at start
+    except ImportError:
+        return header_only
     if header.length > LENGTH_LIMIT or header.duration_seconds > DURATION_LIMIT:
         raise BadAudio(
             f"is too long to be measured: {header.duration_seconds:.0f} s in {header.length} bytes; "
@@ -117,9 +121,5 @@ def measure(read: Read, size: int, depth: Depth = "samples") -> AudioMeasures:
 
 
 def has_numpy() -> bool:
-    """Whether more than the header can be measured; imports numpy to find out."""
-    try:
-        from emosieve.judge import speech  # noqa: F401, PLC0415 - numpy at the first wav, never at start
-    except ImportError:
-        return False
-    return True
+    """Whether more than the header can be measured; looks for numpy without importing it."""
+    return importlib.util.find_spec("numpy") is not None
