@@ -1,9 +1,8 @@
 """What rules may look at: every field of the evidence with its kind, unit, range and meaning, and its value."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -160,48 +159,55 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for fie
 """Every field, in the order of the README's table."""
 
 
-_UNKNOWN: Final[Mapping[str, Value]] = MappingProxyType(
-    {name: 0 if field.origin == "settling" else None for name, field in FIELDS.items()}
-)
-"""What is known of a task without evidence: settling tells what is odd alone, so silence means nothing was."""
-
-
-def values_of(result: Result, measured: Values = MappingProxyType({})) -> dict[str, Value]:
-    """The value of every field for one task.
+def values_of(
+    result: Result, measured: Values = MappingProxyType({}), names: Iterable[str] = FIELDS
+) -> dict[str, Value]:
+    """The values of fields for one task.
 
     Args:
         result: the result file's own numbers.
         measured: what audio and settling tell, by the names of their fields; others are left out.
+        names: of the fields that are asked for.
     """
-    values = dict(_UNKNOWN)
-    values.update(_of_result(result))
-    values |= {name: value for name, value in measured.items() if name in FIELDS}
-    return values
+    return {
+        name: _READ[name](result) if name in _READ else measured.get(name, _UNTOLD[name]) for name in names
+    }
 
 
-def _of_result(result: Result) -> Iterator[tuple[str, Value]]:
-    yield "emotion", result.emotion
-    yield "confidence", result.confidence
-    yield "granularity", result.granularity
-    yield "scores.count", len(result.scores)
-    if result.scores:
-        yield from _of_scores(result)
-    if result.frames:
-        yield "frames.count", result.frames.count
-        yield "frames.agreement", result.frames.agreement
+_UNTOLD: Final[Mapping[str, Value]] = MappingProxyType(
+    {name: 0 if field.origin == "settling" else None for name, field in FIELDS.items()}
+)
+"""What is known of a task that nobody measured: settling tells only what is odd, so silence means nothing was."""
 
 
-def _of_scores(result: Result) -> Iterator[tuple[str, Value]]:
-    ranked = sorted(result.scores.items(), key=itemgetter(1), reverse=True)
-    yield "top1", ranked[0][0]
-    yield "top1_score", result.top1
-    yield "top2", ranked[1][0] if len(ranked) > 1 else None
-    yield "top2_score", result.top2
-    yield "gap", result.gap
-    yield "entropy", entropy(result.scores)
-    yield "emotion_score", result.scores.get(result.emotion or "", 0.0)
-    for name in CLASSES:
-        yield f"scores.{name}", result.scores.get(name, 0.0)
+def _of_scores(read: Callable[[Result], Value]) -> Callable[[Result], Value]:
+    """What only a result with scores has."""
+    return lambda result: read(result) if result.scores else None
+
+
+def _score_of(name: str) -> Callable[[Result], Value]:
+    return _of_scores(lambda result: result.scores.get(name, 0.0))
+
+
+_READ: Final[Mapping[str, Callable[[Result], Value]]] = MappingProxyType(
+    {
+        "emotion": lambda result: result.emotion,
+        "confidence": lambda result: result.confidence,
+        "top1": lambda result: result.ranking[0] if result.ranking else None,
+        "top1_score": lambda result: result.top1,
+        "top2": lambda result: result.ranking[1] if len(result.ranking) > 1 else None,
+        "top2_score": lambda result: result.top2,
+        "gap": lambda result: result.gap,
+        "entropy": lambda result: entropy(result.scores),
+        "emotion_score": _of_scores(lambda result: result.scores.get(result.emotion or "", 0.0)),
+        "scores.count": lambda result: len(result.scores),
+        **{f"scores.{name}": _score_of(name) for name in CLASSES},
+        "granularity": lambda result: result.granularity,
+        "frames.count": lambda result: result.frames.count if result.frames else None,
+        "frames.agreement": lambda result: result.frames.agreement if result.frames else None,
+    }
+)
+"""How each field of the result is read."""
 
 
 def entropy(scores: Mapping[str, float]) -> float | None:

@@ -77,6 +77,11 @@ class Result:
     frames: Frames | None = None
 
     @cached_property
+    def ranking(self) -> tuple[str, ...]:
+        """The classes that have scores, the highest first; of equal ones as they stand in ``scores``."""
+        return tuple(sorted(self.scores, key=self.scores.__getitem__, reverse=True))
+
+    @cached_property
     def _best(self) -> list[float]:
         return sorted(self.scores.values(), reverse=True)
 

@@ -81,13 +81,10 @@ class Rule:
         observed, limit = (reasons[0].observed, reasons[0].limit) if reasons else (None, None)
         return Observation(self.name, "fired" if outcome else "passed", observed, limit, words, reasons)
 
-    def judge(self, values: Values) -> "Finding | None":
-        """The finding, if there is one."""
-        outcome = self.expression.evaluate(values)
-        if outcome is False or (outcome is None and self.on_missing == "ignore"):
-            return None
+    def find(self, values: Values) -> "Finding":
+        """The finding over a task for which it fires, or for which it is to say that it could not tell."""
         seen = self.look(values)
-        if outcome is None:
+        if seen.outcome == "not_evaluated":
             words = f"not evaluated for want of {', '.join(seen.missing)}"
             return Finding(self.name, "flag", None, None, words)
         return Finding(self.name, self.action, seen.observed, seen.limit, seen.message, seen.reasons)
@@ -225,6 +222,11 @@ class RuleSet:
         return tuple(rule for rule in self.all if rule.action != "off")
 
     @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """All that the rules in force look at."""
+        return tuple(dict.fromkeys(name for rule in self.in_force for name in rule.expression.fields))
+
+    @cached_property
     def depth(self) -> Depth | None:
         """How much of a wav the rules in force ask for; ``None`` for nothing at all."""
         depths = [rule.depth for rule in self.in_force if rule.depth]
@@ -253,8 +255,15 @@ class RuleSet:
 
 def judge(evidence: Evidence, rules: RuleSet) -> Verdict:
     """Run every rule in force over the evidence of one task."""
-    values = evidence.values
-    findings = tuple([found for rule in rules.in_force if (found := rule.judge(values)) is not None])
+    values = values_of(evidence.result, evidence.measured, rules.fields)
+    findings = tuple(
+        [
+            rule.find(evidence.values)
+            for rule in rules.in_force
+            if (outcome := rule.expression.evaluate(values))
+            or (outcome is None and rule.on_missing == "flag")
+        ]
+    )
     rejected = any(finding.action == "reject" for finding in findings)
     return Verdict("low_quality" if rejected else "normal", findings)
 
