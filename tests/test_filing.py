@@ -19,7 +19,7 @@ import pytest
 from conftest import MakeTask, names_in, result_bytes
 from emosieve import copying, filing
 from emosieve.commands.simulated_webui import npy_bytes
-from emosieve.errors import SetupError
+from emosieve.errors import CopyStopped, SetupError
 from emosieve.filing import REMOVING, Folders, Mover, folder_problem
 
 NAME = "outputs_20240104_223000"
@@ -387,6 +387,37 @@ def test_across_file_systems_a_task_arrives_whole_and_its_source_goes(
     assert (filed / "result.json").stat().st_mtime_ns == 10**18
     assert stat.S_IMODE((filed / "result.json").stat().st_mode) == 0o640
     assert not task.exists()
+    assert _leftovers(root, elsewhere) == []
+
+
+def test_a_copy_asks_after_each_file_whether_to_stop(
+    apart: Folders, elsewhere: Path, make_task: MakeTask
+) -> None:
+    """Once when it is copied and once when it is on the disk: so often the watchdog is answered, too."""
+    make_task(NAME, files={f"{number}.npy": b"" for number in range(20)})
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    with Mover(apart, should_stop) as mover:
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert asked >= 2 * 21
+
+
+@pytest.mark.parametrize("files", [1, 21, 22, 42])
+def test_a_stop_between_two_files_leaves_no_part_of_a_copy(
+    apart: Folders, root: Path, elsewhere: Path, make_task: MakeTask, files: int
+) -> None:
+    """Whether they were being copied or forced to the disk; the task stands where it stood."""
+    task = make_task(NAME, files={f"{number}.npy": b"" for number in range(20)})
+    content, asked = _content(task), iter(range(1000))
+    with Mover(apart, lambda: next(asked) >= files - 1) as mover, pytest.raises(CopyStopped):
+        mover.move(NAME, f"{elsewhere}/normal/{NAME}", None)
+    assert content == _content(task)
+    assert names_in(elsewhere / "normal") == []
     assert _leftovers(root, elsewhere) == []
 
 

@@ -56,6 +56,14 @@ def entries(root: Path) -> int:
 class TestCommit:
     """A batch of proposals becomes filed decisions."""
 
+    def test_it_is_asked_after_each_move_whether_to_stop(self, root: Path, make_task: MakeTask) -> None:
+        """So often the watchdog is answered; a rename is over so soon that a stop cuts no batch of them short."""
+        tasks = [make_task(f"outputs_{number}") for number in range(5)]
+        asked = iter(range(1000))
+        outcomes = intake_of(root).commit([proposal_for(task) for task in tasks], lambda: next(asked) >= 0)
+
+        assert (5, 5) == (len(outcomes), next(asked))
+
     def test_a_decision_is_logged_filed_and_reported(self, root: Path, make_task: MakeTask) -> None:
         """One line in the log with all that the contract names, one place, one report entry."""
         task = make_task(result=result_bytes(0.41))

@@ -17,7 +17,7 @@ from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, Survey, survey_directory
 
 _BLOCK_BYTES: Final = 1 << 22
-"""A stop is heard between two blocks of a file, so what is smaller is copied to its end."""
+"""A stop is heard between two blocks of a file, and between two files."""
 
 ShouldStop = Callable[[], bool]
 CopyState = Literal["finished", "outdated", "foreign"]
@@ -30,7 +30,7 @@ def copy_task(path: str, copy: str, survey: Survey, should_stop: ShouldStop) -> 
         path: the task's directory.
         copy: where the copy goes; nothing stands there.
         survey: the task as it was looked at just now.
-        should_stop: asked within large files.
+        should_stop: asked between files, and within large ones.
 
     Raises:
         CopyStopped: it should; the copy is worth nothing then.
@@ -49,7 +49,7 @@ def copy_task(path: str, copy: str, survey: Survey, should_stop: ShouldStop) -> 
         _refuse_special(f"{path}/{file.name}", file.mode)
     _copy_tree(path, copy, should_stop)
     _keep_owners(path, copy)
-    _sync_tree(copy)
+    _sync_tree(copy, should_stop)
     refuse_changed(path, survey)
     if _outline(survey) != _outline(survey_directory(copy, "")):
         raise OSError(errno.EIO, "was not copied whole", path)
@@ -157,6 +157,8 @@ def _copy_tree(path: str, copy: str, should_stop: ShouldStop) -> None:
                 _copy_tree(entry.path, there, should_stop)
             else:
                 _copy_one(entry.path, there, entry.stat(follow_symlinks=False).st_mode, should_stop)
+            if should_stop():
+                raise CopyStopped(entry.path)
     shutil.copystat(path, copy)
 
 
@@ -200,9 +202,11 @@ def _keep_owners(path: str, copy: str) -> None:
                 os.chown(f"{there}/{name}", status.st_uid, status.st_gid, follow_symlinks=False)
 
 
-def _sync_tree(path: str) -> None:
+def _sync_tree(path: str, should_stop: ShouldStop) -> None:
     for parent, _, names in os.walk(path):
         for name in names:
             if stat.S_ISREG(os.lstat(f"{parent}/{name}").st_mode):
                 sync_path(f"{parent}/{name}")
+            if should_stop():
+                raise CopyStopped(parent)
         sync_path(parent)

@@ -148,8 +148,8 @@ class Intake:
 
         Args:
             proposals: of tasks that were looked at just now.
-            should_stop: asked within and after each copy to another file system, which may take long;
-                what is left stays owed. Renames are never cut short.
+            should_stop: asked after each move, and within a copy to another file system, which may take
+                long; what is left then stays owed. Renames are never cut short.
 
         Raises:
             OSError: the log cannot be written; nothing was moved.
@@ -170,7 +170,7 @@ class Intake:
             with suppress(CopyStopped):
                 for move in moves:
                     outcomes.append(self._make(move, owed, mover))
-                    if mover.has_copied and should_stop():
+                    if should_stop() and mover.has_copied:
                         break
             self._conclusion.conclude(before, owed, mover)
         return outcomes
