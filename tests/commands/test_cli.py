@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,20 @@ def filed(root: Path, make_task: MakeTask) -> Path:
     make_task("outputs_2", result_bytes(0.4))
     assert 0 == run("sweep", root, *overrides(settle__quiet_seconds=0.05)).returncode
     return root
+
+
+def test_what_is_set_up_wrongly_is_an_error_in_the_journal(tmp_path: Path) -> None:
+    """Where stderr is systemd's journal each line has the priority by which ``journalctl -p err`` finds it."""
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as journal:
+        status = os.fstat(journal.fileno())
+        environment = {**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        for variables in (environment, {**environment, "JOURNAL_STREAM": "9:1"}):
+            command = [*EMOSIEVE, "watch", "--set", "language=en"]
+            assert 2 == subprocess.run(command, stderr=journal, env=variables, check=False).returncode
+
+    first, second = (tmp_path / "journal").read_text("utf-8").splitlines()
+    assert first == f"<3>{second}"
+    assert second.startswith("emosieve: no root")
 
 
 class TestWrongSettings:

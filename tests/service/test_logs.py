@@ -141,6 +141,40 @@ def test_lines_that_nobody_takes_are_left_out_and_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "begin"), [(Log(level="debug"), '{"time"'), (Log(format="console", level="debug"), "")]
+)
+def test_the_journal_learns_the_priority(
+    settings: Log, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stderr is the journal each line begins with its own, as syslog counts; of a traceback, too."""
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure_logs(settings, stream)
+        log = structlog.get_logger()
+        log.debug("watch.ready")
+        log.info("watch.ready")
+        log.warning("task.overdue")
+        log.error("watch.blocked", exception="first\nsecond")
+        lines = (tmp_path / "journal").read_text("utf-8").splitlines()
+
+    assert [f"<{number}>{begin}" for number in (7, 6, 4, 3)] == [line[: 3 + len(begin)] for line in lines[:4]]
+    assert {"<3>"} == {line[:3] for line in lines[3:]}
+
+
+def test_another_stream_than_the_journal_has_no_priorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is inherited by what a service starts, whose stderr may lead elsewhere."""
+    monkeypatch.setenv("JOURNAL_STREAM", "9:1")
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        configure_logs(Log(), stream)
+        structlog.get_logger().info("watch.ready")
+
+    assert (tmp_path / "log").read_text("utf-8").startswith("{")
+
+
 def test_without_a_stderr_it_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was started with its stderr closed works all the same."""
     monkeypatch.setattr(sys, "stderr", None)

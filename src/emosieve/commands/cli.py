@@ -147,5 +147,9 @@ def _allow_any_encoding() -> None:
 
 
 def _say(text: str) -> None:
-    for line in text.splitlines():
-        print(f"emosieve: {line}", file=sys.stderr)  # noqa: T201 - the answer to the operator
+    text = "\n".join(f"emosieve: {line}" for line in text.splitlines())
+    if "JOURNAL_STREAM" in os.environ:
+        from emosieve.service.logs import is_journal, with_priority  # noqa: PLC0415 - a service needs it alone
+
+        text = with_priority(text, "ERROR") if is_journal(sys.stderr) else text
+    print(text, file=sys.stderr)  # noqa: T201 - the answer to the operator

@@ -1,6 +1,7 @@
 """emosieve's own log: structlog to stderr, readable on a terminal, JSON otherwise."""
 
 import logging
+import os
 import select
 import shutil
 import sys
@@ -159,6 +160,8 @@ EVENTS: Mapping[str, Phrase] = {
 }
 """Every event name, with what it means."""
 
+_PRIORITIES: Final = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3}
+"""syslog's, by which ``journalctl -p`` chooses."""
 _MARKS = {"normal": "✓", "low_quality": "✗"}
 
 
@@ -207,6 +210,21 @@ def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: boo
     )
 
 
+def is_journal(stream: TextIO) -> bool:
+    """Whether a stream leads straight to systemd's journal, which names it by device and inode."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False  # it is no file
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def with_priority(text: str, level: str) -> str:
+    """Each line of a text with the priority of a level in front, as the journal takes it off again."""
+    prefix = f"<{_PRIORITIES.get(level, 3)}>"
+    return prefix + text.replace("\n", f"\n{prefix}")
+
+
 class _Lines(logging.StreamHandler[TextIO]):
     """Writes lines to a stream, and leaves them out while nobody takes them off its hands.
 
@@ -218,6 +236,11 @@ class _Lines(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._patience = _PATIENCE_SECONDS
         self._left_out = 0
+        self._is_journal = is_journal(stream)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return with_priority(text, record.levelname) if self._is_journal else text
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._left_out and self._has_room():
