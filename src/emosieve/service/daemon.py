@@ -10,16 +10,18 @@ from typing import Final, get_args
 import structlog
 
 from emosieve import __version__
-from emosieve.errors import EmosieveError, SetupError, cause_of, code_of
+from emosieve.errors import SetupError, cause_of, code_of
 from emosieve.record.locking import IntakeLock, myself
 from emosieve.service.flow import Flow, log_block
 from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, Status, Trouble, pid_namespace
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
-from emosieve.service.preflight import Line, examine, heed
+from emosieve.service.notify import Notifier, waiting, words_of
+from emosieve.service.preflight import Line, as_setup, examine, heed
 from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
-from emosieve.text import Language, Phrase, escape
+from emosieve.text import Language, Message, escape
+from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, absence_of, identity_of
 
@@ -32,10 +34,6 @@ the machine or this process slept the event may still be on its way, and is wait
 _PENDING_TOLD: Final = 50
 """Pending tasks that the status names; there may be thousands, and it is written often."""
 _NEEDS_RESTART: Final = ("root", "filing")
-_UNUSABLE = Phrase(
-    "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
-    "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
-)
 
 log = structlog.get_logger()
 
@@ -68,6 +66,7 @@ class Daemon:
         self._trouble: Trouble | None = None
         self._warned: list[Line] = []
         self._liveness: Liveness | None = None
+        self._notifier = Notifier()
         self._started_at = time.time()
         self._last_hint_at: float | None = None
         self._filed: Counter[str] = Counter()
@@ -84,6 +83,7 @@ class Daemon:
                 while not self._stopping:
                     self._tick()
                 log.info("watch.stopping")
+                self._notifier.stopping()
             finally:
                 self._close()
                 self._wakeups.close()
@@ -122,14 +122,19 @@ class Daemon:
             if absence is not None:
                 log.warning("watch.waiting", path=self._given_root, cause=absence, hint="it is waited for")
                 self._trouble = Trouble(escape(f"{self._given_root}: {absence}"), time.time())
+                # To wait is its work, too: whoever starts it must not wait along.
+                self._notifier.ready()
+                self._say(waiting(self._trouble.cause))
         if identity is None:
             return False
         try:
             self._take(identity)
         except (SetupError, OSError) as error:
             self._close()
-            if not self._started:
-                raise error if isinstance(error, EmosieveError) else _as_setup(error) from error
+            if not self._started or self._needs_restart():
+                failure = as_setup(error, self._given_root)
+                self._notifier.say(failure.text(self._settings.language))
+                raise failure from error
             self._block(error, _POLL_SECONDS[0])
             return False
         self._started = True
@@ -142,6 +147,10 @@ class Daemon:
         if self._trouble is None or self._trouble.retry_at is None or cause != self._trouble.cause:
             log_block(self._given_root, error, cause, seconds)
         self._trouble = Trouble(cause, now, now + seconds, code_of(error))
+
+    def _needs_restart(self) -> bool:
+        """Whether a sandbox alone bars the root, made for the directory that stood there: the next one is let in."""
+        return self._notifier.is_heard and file_system_of(self._given_root).is_walled
 
     def _end_trouble(self) -> None:
         if self._trouble is not None:
@@ -156,6 +165,7 @@ class Daemon:
             self._forget_status()
             self._liveness = Liveness(identity)
         self._examine(root)
+        self._notifier.ready()
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._lookout.arm(root)
         flow = Flow(root, self._settings)
@@ -222,7 +232,7 @@ class Daemon:
         return max(0.0, seconds if due is None else min(seconds, due))
 
     def _wait(self, seconds: float) -> None:
-        found = self._mailbox.wait(min(seconds, self._tell_status()))
+        found = self._mailbox.wait(min(seconds, self._tell_status(), self._notifier.beat()))
         if Wake.STOP in found:
             self._stopping = True
         if Wake.OVERFLOW in found:
@@ -232,10 +242,15 @@ class Daemon:
             self._hinted = True
             self._last_hint_at = time.time()
         if Wake.RELOAD in found:
-            self._apply_new_settings()
+            with self._notifier.reloading():
+                self._apply_new_settings()
 
     def _hears_stop(self) -> bool:
-        """Whether a signal came, asked between two looks: judging stops at once."""
+        """Whether a signal came, asked between two looks or moves: judging stops at once.
+
+        So often the watchdog is answered, too: a batch may be long, but each step of it must end.
+        """
+        self._notifier.beat()
         if not self._stopping and self._signalled:
             self._stopping = True
         return self._stopping
@@ -286,11 +301,19 @@ class Daemon:
         moved = flow.settling.changes if flow else None
         watch = (self._wakeups.mode, self._wakeups.reason)
         facts = (id(flow), moved, self._totals(), trouble, watch, self._last_hint_at)
-        return self._liveness.beat(facts, self._status)
+        return self._liveness.beat(facts, self._new_status)
 
     def _last_trouble(self) -> Trouble | None:
         troubles = [one for one in (self._trouble, self._flow and self._flow.trouble) if one]
         return max(troubles, key=lambda one: one.time, default=None)
+
+    def _new_status(self) -> Status:
+        status = self._status()
+        self._say(words_of(status))
+        return status
+
+    def _say(self, message: Message) -> None:
+        self._notifier.say(message.text(self._settings.language))
 
     def _status(self) -> Status:
         flow, settings, trouble, totals = self._flow, self._settings, self._last_trouble(), self._totals()
@@ -332,7 +355,3 @@ class Daemon:
     def _stop(self, _number: int) -> None:
         self._signalled = True
         self._mailbox.post(Wake.STOP)
-
-
-def _as_setup(error: OSError) -> SetupError:
-    return SetupError(_UNUSABLE(where=error.filename or "", cause=error.strerror or str(error)))

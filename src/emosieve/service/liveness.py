@@ -28,7 +28,9 @@ STALE_SECONDS: Final = 4 * HEARTBEAT_SECONDS
 """Without a heartbeat for so long the daemon was killed, hangs, or copies a very large task."""
 _WRITE_SECONDS: Final = 1.0
 _SIZE_LIMIT: Final = 1 << 20
-_SHARED_PLACES: Final = ("/run/emosieve", "/run/emosieve/*", "/run/user/*")
+_SERVICES: Final = "/run/emosieve"
+"""Where systemd makes a directory for each service, and root alone may: what lies there is the service's."""
+_SHARED_PLACES: Final = (_SERVICES, f"{_SERVICES}/*", "/run/user/*")
 
 log = structlog.get_logger()
 
@@ -224,10 +226,12 @@ def read_heartbeat(root: str) -> Heartbeat | None:
 
 
 def _found(name: str, owners: set[int]) -> Iterator[Heartbeat]:
-    """All statuses of that name, or pattern of names, which one of these users wrote."""
+    """All statuses of that name, or pattern of names, which one of these users or a service wrote."""
     for path in dict.fromkeys(path for place in _places() for path in glob(f"{escape(place)}/{name}")):
         with suppress(OSError, ValueError):
-            yield _read(path, owners)
+            place = os.path.dirname(path)
+            services = {os.stat(place).st_uid} if os.path.dirname(place) == _SERVICES else set()
+            yield _read(path, owners | services)
 
 
 def pid_namespace() -> int | None:

@@ -105,6 +105,10 @@ EVENTS: Mapping[str, Phrase] = {
         "SIGHUP: root or filing changed; that needs a restart",
         "收到 SIGHUP，但 root 或 filing 有改动，需要重启",
     ),
+    "service.unheard": Phrase(
+        "the service manager that started emosieve cannot be told that it lives; cause",
+        "无法向启动 emosieve 的服务管理器报告状态；附原因",
+    ),
     "intake.owed": Phrase(
         "a run that died left moves to be made; they come first",
         "上次异常退出时有任务尚未移动，先完成这些移动",

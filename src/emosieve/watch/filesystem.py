@@ -20,11 +20,17 @@ _F_SETSIG = 10  # Linux's number; the fcntl module does not name it
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """The mount that a path lies on."""
+    """The mount that a path lies on.
+
+    Attributes:
+        type: as the kernel names it.
+        mount_point: an absolute path.
+        is_walled: whether the mount is read-only and its disk is not, as a sandbox makes it.
+    """
 
     type: str
     mount_point: str
-    read_only: bool = False
+    is_walled: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -53,8 +59,8 @@ def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> FileSy
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         # Later lines are mounted over earlier ones, so an equally long match wins.
         if inside and len(point) >= len(found.mount_point):
-            read_only = "ro" in fields.split()[5].split(",")
-            found = FileSystem(source.split()[0], point, read_only)
+            is_walled = "ro" in fields.split()[5].split(",") and "ro" not in source.split()[-1].split(",")
+            found = FileSystem(source.split()[0], point, is_walled)
     return found
 
 

@@ -8,7 +8,7 @@ import time
 
 from emosieve.service.preflight.circumstances import about_clock, about_space
 from emosieve.service.preflight.folders import about_folders, about_own_files, denied
-from emosieve.service.preflight.lines import Level, Line, heed, worst
+from emosieve.service.preflight.lines import Level, Line, as_setup, heed, worst
 from emosieve.service.preflight.root import about_root, absent, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
@@ -17,7 +17,7 @@ from emosieve.service.preflight.watching import about_events, about_inotify, abo
 from emosieve.service.preflight.who import about_intake, about_program
 from emosieve.settings import Loaded, Settings
 
-__all__ = ["Level", "Line", "about_settings", "examine", "examine_all", "heed", "worst"]
+__all__ = ["Level", "Line", "about_settings", "as_setup", "examine", "examine_all", "heed", "worst"]
 
 
 def examine(root: str, settings: Settings) -> list[Line]:

@@ -8,6 +8,7 @@ import structlog
 
 from emosieve.errors import SetupError
 from emosieve.text import Message, Phrase
+from emosieve.watch.filesystem import file_system_of
 
 log = structlog.get_logger()
 
@@ -16,7 +17,16 @@ Level = Literal["ok", "warning", "error"]
 AS_WEBUI = Phrase("run emosieve as the WebUI's own user", "请以 WebUI 所用的用户身份运行 emosieve")
 """The hint that several lines share: the tasks are the WebUI's own."""
 
-
+_UNUSABLE = Phrase(
+    "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
+    "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
+)
+_WALLED = Phrase(
+    "{root}: only this mount of it is read-only, not the disk; if the folder was made after the service had "
+    "started, a restart is enough, else name it in ReadWritePaths= of the unit",
+    "{root}：只有此处的挂载是只读的，磁盘本身可写；如果该目录是在服务启动之后才建立的，重启服务即可，"
+    "否则请把它写入单元的 ReadWritePaths=",
+)
 _ABOUT = Phrase("{subject}: {words}", "{subject}：{words}")
 _ADVISED = Phrase("{message}; {hint}", "{message}；{hint}")
 
@@ -56,3 +66,12 @@ def heed(lines: Iterable[Line]) -> None:
             raise SetupError(_ABOUT(subject=line.subject, words=words))
         if line.level == "warning":
             log.warning("check.warning", subject=line.subject, message=str(words))
+
+
+def as_setup(error: SetupError | OSError, root: str) -> SetupError:
+    """What keeps a root from being opened, as an error that says what to do."""
+    if file_system_of(root).is_walled:
+        return SetupError(_WALLED(root=root))
+    if isinstance(error, SetupError):
+        return error
+    return SetupError(_UNUSABLE(where=error.filename or "", cause=error.strerror or str(error)))
