@@ -157,10 +157,15 @@ def _quiet_log() -> Iterator[None]:
     root.setLevel(level)
 
 
+ONLY_WHEN_ASKED = ("faults", "deploy")
+"""Folders of tests that take minutes, mount file systems and boot machines."""
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The fault tests take minutes and mount file systems: they run when asked for, ``pytest tests/faults``."""
-    asked = any("faults" in argument for argument in config.args)
-    return True if collection_path.name == "faults" and not asked else None
+    """Some tests run when asked for alone: ``pytest tests/faults``, ``pytest tests/deploy``."""
+    name = collection_path.name
+    asked = any(name in argument for argument in config.args)
+    return True if name in ONLY_WHEN_ASKED and not asked else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
