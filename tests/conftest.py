@@ -163,9 +163,10 @@ ONLY_WHEN_ASKED = ("faults", "deploy")
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Some tests run when asked for alone: ``pytest tests/faults``, ``pytest tests/deploy``."""
-    name = collection_path.name
-    asked = any(name in argument for argument in config.args)
-    return True if name in ONLY_WHEN_ASKED and not asked else None
+    if collection_path.name not in ONLY_WHEN_ASKED:
+        return None
+    asked = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    return None if any(collection_path in (path, *path.parents) for path in asked) else True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -289,7 +289,7 @@ def walled_root(daemon: Daemon, root: Path, mounted: Mount) -> Path:
 @pytest.mark.usefixtures("started_by")
 def test_a_root_outside_of_the_sandbox_ends_the_service(daemon: Daemon, walled_root: Path) -> None:
     """Only a restart makes a sandbox for it."""
-    with pytest.raises(SetupError, match=f"{walled_root}: only this mount of it is read-only"):
+    with pytest.raises(SetupError, match=f"{walled_root}: the disk is writable, but not through this mount"):
         daemon._tick()
 
 

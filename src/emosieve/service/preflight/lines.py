@@ -22,10 +22,10 @@ _UNUSABLE = Phrase(
     "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
 )
 _WALLED = Phrase(
-    "{root}: only this mount of it is read-only, not the disk; if the folder was made after the service had "
-    "started, a restart is enough, else name it in ReadWritePaths= of the unit",
-    "{root}：只有此处的挂载是只读的，磁盘本身可写；如果该目录是在服务启动之后才建立的，重启服务即可，"
-    "否则请把它写入单元的 ReadWritePaths=",
+    "{root}: the disk is writable, but not through this mount; let it be written (ReadWritePaths= in the unit, "
+    "no :ro at the volume); a folder that was made after the start only needs a restart",
+    "{root}：磁盘可写，但此处的挂载是只读的；请允许写入（单元中写 ReadWritePaths=，容器卷不要加 :ro）；"
+    "如果目录是在启动之后才建立的，重启即可",
 )
 _ABOUT = Phrase("{subject}: {words}", "{subject}：{words}")
 _ADVISED = Phrase("{message}; {hint}", "{message}；{hint}")
