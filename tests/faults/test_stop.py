@@ -16,7 +16,7 @@ import pytest
 
 from aftermath import FOLDERS, assert_all_is_accounted_for
 from conftest import Mount, names_in, read_log, result_bytes, standing
-from emosieve.service.liveness import _name_of
+from emosieve.service.heartbeat import name_of
 from emosieve.watch.wakeups import identity_of
 from process import EMOSIEVE, PATIENCE, Watch, overrides, run, until
 from simulation import SimulatedWebUI
@@ -46,7 +46,7 @@ def inbox_of(root: Path) -> list[str]:
 def has_status(root: Path) -> bool:
     """Whether a daemon's status of this root lies about."""
     identity = identity_of(str(root))
-    return identity is not None and Path(os.environ["XDG_RUNTIME_DIR"], _name_of(identity)).exists()
+    return identity is not None and Path(os.environ["XDG_RUNTIME_DIR"], name_of(identity)).exists()
 
 
 def hear(*numbers: int) -> None:

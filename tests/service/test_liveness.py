@@ -11,16 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from emosieve.record.locking import myself
-from emosieve.service.liveness import (
-    HEARTBEAT_SECONDS,
-    STALE_SECONDS,
-    Liveness,
-    Pending,
-    Status,
-    Trouble,
-    pid_namespace,
-    read_heartbeat,
-)
+from emosieve.service.heartbeat import HEARTBEAT_SECONDS, STALE_SECONDS, pid_namespace
+from emosieve.service.liveness import Failing, Liveness, Pending, Status, Trouble, read_heartbeat
 
 STATUS = Status(
     version="1",
@@ -218,6 +210,7 @@ def test_a_status_of_another_version_is_none(root: Path, place: Path, liveness: 
         ("decided", {"normal": 1, "low_quality": 2, "quarantined": "3"}),
         ("last_hint_at", "now"),
         ("trouble", {"cause": "disk full"}),
+        ("failing", {"since": "now", "cause": "disk full"}),
         ("pending", None),
         ("reasons", []),
         ("oldest", [{"task": 5}]),
@@ -236,8 +229,8 @@ def test_a_status_of_another_shape_is_none(
 
 
 def test_the_last_error_comes_back(root: Path, liveness: Liveness) -> None:
-    """Cause and times of it are read as they were written."""
-    status = replace(STATUS, trouble=Trouble("disk full", 4.0, 5.0))
+    """Cause and times of it are read as they were written, and since when nothing could be filed."""
+    status = replace(STATUS, trouble=Trouble("disk full", 4.0, 5.0), failing=Failing(3.0, "disk full"))
     liveness.beat("facts", lambda: status)
 
     assert status == found(root).status
@@ -258,7 +251,7 @@ def test_without_a_runtime_directory_it_lies_in_a_place_of_its_own(
 ) -> None:
     """In the temp directory it has a folder that only its user may write, and readers find it there."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     status = root.stat()
     Liveness((status.st_dev, status.st_ino)).beat("facts", lambda: STATUS)
 
@@ -272,7 +265,7 @@ def test_a_place_of_somebody_else_is_told_of_once(
 ) -> None:
     """A status that cannot be written is a warning, once, and nothing else."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / f"emosieve-{os.geteuid()}").write_text("in the way")
     status = root.stat()
     liveness = Liveness((status.st_dev, status.st_ino), ticks)
@@ -282,6 +275,16 @@ def test_a_place_of_somebody_else_is_told_of_once(
             liveness.beat(beat, lambda: STATUS)
 
     assert ["status.unwritable"] == [line["event"] for line in logs]
+
+
+def test_a_status_of_a_version_before_is_read(root: Path, place: Path, liveness: Liveness) -> None:
+    """One that does not say yet whether something fails is understood all the same."""
+    liveness.beat("facts", lambda: STATUS)
+    document = orjson.loads(only_file(place).read_bytes())
+    del document["status"]["failing"]
+    only_file(place).write_bytes(orjson.dumps(document))
+
+    assert STATUS == found(root).status
 
 
 def test_the_file_says_its_schema(place: Path, liveness: Liveness) -> None:

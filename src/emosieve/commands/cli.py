@@ -17,6 +17,7 @@ from emosieve.commands import (
     config,
     demo,
     explain,
+    health,
     reclassify,
     report,
     restore,
@@ -34,7 +35,9 @@ from emosieve.text import Message, Phrase, escape
 EXIT_STATUS: Mapping[int, Phrase] = MappingProxyType(
     {
         0: Phrase("done", "完成"),
-        1: Phrase("some tasks failed or still stand", "有任务失败或仍留在原处"),
+        1: Phrase(
+            "some tasks failed or still stand; health: unhealthy", "有任务失败或仍留在原处；health：异常"
+        ),
         2: Phrase("something must be set up or typed differently", "配置、环境或命令的写法需要改正"),
         130: Phrase("stopped by Ctrl-C", "被 Ctrl-C 中断"),
         143: Phrase("sweep was stopped by SIGTERM", "sweep 被 SIGTERM 停止"),
@@ -105,6 +108,7 @@ app.command()(sweep.sweep)
 app.command()(explain.explain)
 app.command()(tail.tail)
 app.command()(status.status)
+app.command()(health.health)
 app.command()(stats.stats)
 app.command()(check.check)
 app.add_typer(config.app, name="config")

@@ -13,7 +13,8 @@ from emosieve import __version__
 from emosieve.errors import SetupError, cause_of, code_of
 from emosieve.record.locking import IntakeLock, myself
 from emosieve.service.flow import Flow, log_block
-from emosieve.service.liveness import FolderVerdict, Liveness, Pending, State, Status, Trouble, pid_namespace
+from emosieve.service.heartbeat import pid_namespace
+from emosieve.service.liveness import Failing, FolderVerdict, Liveness, Pending, State, Status, Trouble
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.notify import Notifier, waiting, words_of
@@ -67,6 +68,7 @@ class Daemon:
         self._warned: list[Line] = []
         self._liveness: Liveness | None = None
         self._notifier = Notifier()
+        self._failing_since: float | None = None
         self._started_at = time.time()
         self._last_hint_at: float | None = None
         self._filed: Counter[str] = Counter()
@@ -340,7 +342,19 @@ class Daemon:
             pending=flow.settling.pending_count if flow else 0,
             reasons=dict(flow.settling.reasons()) if flow else {},
             oldest=tuple(self._pending(one) for one in flow.settling.oldest(_PENDING_TOLD)) if flow else (),
+            failing=self._failing(state, trouble),
         )
+
+    def _failing(self, state: State, trouble: Trouble | None) -> Failing | None:
+        waiting = self._flow.settling.failing() if self._flow else None
+        if state == "watching" and waiting is None:
+            self._failing_since = None
+            return None
+        self._failing_since = self._failing_since or time.time()
+        told = (
+            escape(f"{waiting.name}: {waiting.message}") if waiting else trouble.cause if trouble else state
+        )
+        return Failing(self._failing_since, told)
 
     def _pending(self, waiting: Waiting) -> Pending:
         changed_at = time.time() - waiting.age

@@ -21,7 +21,7 @@ from emosieve.settings import Settings
 from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Contents, Inbox, survey_directory
 from emosieve.watch.listening import listen
-from emosieve.watch.settle import Waiting
+from emosieve.watch.settle import FAILURES, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 State = Literal["filed", "unlogged", "quarantined", "pending", "left_alone", "gone"]
@@ -45,8 +45,6 @@ FOREIGN: Final = Phrase(
     "the log line of its decision has another shape than emosieve writes; was it edited, or is it another version's?",
     "判定日志中对应的那一行格式不符，可能被手动改过，或来自其他版本",
 )
-_TOLD_BY_DAEMON: Final = frozenset({"not_moved", "blocked", "unreadable", "internal"})
-"""Reasons that only the daemon's own tries can know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +265,7 @@ class _Explainer:
 
     def _told_by_daemon(self, name: str, status: Status) -> Waiting | None:
         now = self.flow.clock.wall()
-        told = (one for one in status.oldest if one.task == name and one.reason in _TOLD_BY_DAEMON)
+        told = (one for one in status.oldest if one.task == name and one.reason in FAILURES)
         found = next(told, None)
         return Waiting(name, found.reason, found.message, 0.0, now - found.changed_at) if found else None
 

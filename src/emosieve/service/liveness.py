@@ -6,35 +6,32 @@ on the root, and the daemon is asked nothing.
 """
 
 import os
-import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from glob import escape, glob
 from typing import Annotated, Final, Literal, get_args
 
 import structlog
 from pydantic import Field, TypeAdapter
 
 from emosieve.record.lines import json_bytes
-from emosieve.record.locking import myself
+from emosieve.service.heartbeat import (
+    HEARTBEAT_SECONDS,
+    STALE_SECONDS,
+    Identity,
+    heartbeats,
+    is_gone,
+    name_of,
+    own_place,
+    read_trusted,
+)
 from emosieve.text import Language
 
-HEARTBEAT_SECONDS: Final = 5.0
-"""The file is touched at least so often while the working loop turns."""
-STALE_SECONDS: Final = 4 * HEARTBEAT_SECONDS
-"""Without a heartbeat for so long the daemon was killed, hangs, or copies a very large task."""
 _WRITE_SECONDS: Final = 1.0
-_SIZE_LIMIT: Final = 1 << 20
-_SERVICES: Final = "/run/emosieve"
-"""Where systemd makes a directory for each service, and root alone may: what lies there is the service's."""
-_SHARED_PLACES: Final = (_SERVICES, f"{_SERVICES}/*", "/run/user/*")
 
 log = structlog.get_logger()
 
-Identity = tuple[int, int]
 State = Literal["watching", "blocked", "waiting"]
 FolderVerdict = Literal["normal", "low_quality", "quarantined"]
 WallSeconds = Annotated[float, Field(ge=-1e10, le=1e11)]
@@ -70,6 +67,19 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Failing:
+    """What cannot be filed, though it is tried again and again.
+
+    Attributes:
+        since: wall seconds; from then on there was no moment at which all that was ready could be filed.
+        cause: of the present failure, in words.
+    """
+
+    since: WallSeconds
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a daemon says of itself. Times are wall seconds since the epoch.
 
@@ -83,6 +93,7 @@ class Status:
         trouble: the last error.
         pending: how many stand in the inbox, and ``reasons`` how many wait for what.
         oldest: those that have been still for longest.
+        failing: what cannot be filed, of all or of one task; ``None`` while nothing fails.
     """
 
     version: str
@@ -105,6 +116,7 @@ class Status:
     pending: int
     reasons: Mapping[str, int]
     oldest: tuple[Pending, ...]
+    failing: Failing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +158,7 @@ class Liveness:
     def __init__(self, identity: Identity, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.identity = identity
         self._path: str | None = None
-        self._name = _name_of(identity)
+        self._name = name_of(identity)
         self._monotonic = monotonic
         self._written: object = None
         self._written_at = self._touched_at = -_WRITE_SECONDS - HEARTBEAT_SECONDS
@@ -197,7 +209,7 @@ class Liveness:
 
     def _is_written(self, status: Status) -> bool:
         try:
-            self._path = self._path or os.path.join(_own_place(), self._name)
+            self._path = self._path or os.path.join(own_place(), self._name)
             _replace(self._path, json_bytes(_DOCUMENT.dump_python(_Document(1, status), mode="python")))
         except OSError as error:
             self._touch()  # the old one; that the daemon lives is the first thing to know
@@ -219,40 +231,17 @@ def read_heartbeat(root: str) -> Heartbeat | None:
     try:
         folder = os.stat(root)
     except OSError:
-        found = [one for one in _found("emosieve-*.json", {0, os.geteuid()}) if one.status.root == root]
+        found = [one for one in _found(None, {0, os.geteuid()}) if one.status.root == root]
     else:
-        found = [*_found(_name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid})]
+        found = [*_found(name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid})]
     return min(found, key=lambda one: one.age, default=None)
 
 
-def _found(name: str, owners: set[int]) -> Iterator[Heartbeat]:
-    """All statuses of that name, or pattern of names, which one of these users or a service wrote."""
-    for path in dict.fromkeys(path for place in _places() for path in glob(f"{escape(place)}/{name}")):
+def _found(name: str | None, owners: set[int]) -> Iterator[Heartbeat]:
+    """All statuses of that name, or of any, which one of these users wrote."""
+    for path in heartbeats(name):
         with suppress(OSError, ValueError):
-            place = os.path.dirname(path)
-            services = {os.stat(place).st_uid} if os.path.dirname(place) == _SERVICES else set()
-            yield _read(path, owners | services)
-
-
-def pid_namespace() -> int | None:
-    """What the numbers of processes count in here; ``None`` off Linux."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return None
-
-
-def _is_gone(status: Status) -> bool:
-    """Whether the process is certainly gone: only one of the same machine and namespace can be asked for."""
-    if (status.host, status.pid_namespace) != (myself().host, pid_namespace()):
-        return False
-    try:
-        os.kill(status.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+            yield _read(path, owners)
 
 
 def _replace(path: str, data: bytes) -> None:
@@ -271,47 +260,6 @@ def _replace(path: str, data: bytes) -> None:
 
 
 def _read(path: str, owners: set[int]) -> Heartbeat:
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        status = os.fstat(file.fileno())
-        # In a directory that is everybody's, anybody could write a status.
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_size > _SIZE_LIMIT:
-            raise ValueError(path)
-        found = _DOCUMENT.validate_json(file.read(), strict=True).status  # another version's is none
-        return Heartbeat(found, max(0.0, time.time() - status.st_mtime), _is_gone(found))
-
-
-def _name_of(identity: Identity) -> str:
-    return "emosieve-{:x}-{:x}.json".format(*identity)
-
-
-def _own_place() -> str:
-    """Where a daemon writes: systemd's runtime directory, the user's, else one of its own in the temp directory.
-
-    Raises:
-        OSError: it cannot be made, or is somebody else's.
-    """
-    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        place = os.environ.get(variable, "").partition(":")[0]
-        if place and os.access(place, os.W_OK | os.X_OK):
-            return place
-    place = _temporary_place()
-    with suppress(FileExistsError):
-        os.mkdir(place, 0o755)
-    status = os.lstat(place)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(1, "is somebody else's; remove it", place)
-    return place
-
-
-def _temporary_place() -> str:
-    return os.path.join(tempfile.gettempdir(), f"emosieve-{os.geteuid()}")
-
-
-def _places() -> Iterator[str]:
-    """Where readers look: a shell lacks the unit's variables, and may be another user's."""
-    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        place = os.environ.get(variable, "").partition(":")[0]
-        if place:
-            yield place
-    for pattern in (*_SHARED_PLACES, os.path.join(tempfile.gettempdir(), "emosieve-*")):
-        yield from glob(pattern)
+    content, age = read_trusted(path, owners)
+    found = _DOCUMENT.validate_json(content, strict=True).status  # another version's is none
+    return Heartbeat(found, age, is_gone(found.host, found.pid_namespace, found.pid))

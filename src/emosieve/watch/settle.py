@@ -16,6 +16,8 @@ from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled,
 
 YOUNG_SECONDS = 60.0
 """Up to this age a pending task is looked at once per quiet time, then ever more rarely."""
+FAILURES = frozenset({"unreadable", "not_moved", "blocked", "internal"})
+"""Reasons that are given to ``defer``: the task could not be read or filed."""
 _CLOCK_STEP_SECONDS = 0.1
 _SECOND_NS = 1_000_000_000
 
@@ -170,6 +172,12 @@ class Settling:
         """The pending tasks that have been still for longest."""
         names = heapq.nsmallest(count, self._pending, key=lambda name: self._pending[name].changed_at)
         return [self._present(name) for name in names]
+
+    def failing(self) -> Waiting | None:
+        """A pending task that could not be read or filed, the one that has been still for longest."""
+        failing = [name for name, pending in self._pending.items() if pending.waiting.reason in FAILURES]
+        oldest = min(failing, key=lambda name: self._pending[name].changed_at, default=None)
+        return None if oldest is None else self._present(oldest)
 
     def reasons(self) -> Counter[str]:
         """How many tasks wait for which reason; those that were never looked at are not among them."""
