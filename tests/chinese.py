@@ -77,6 +77,7 @@ SETTINGS = {
     "report.keep": "保留几份轮转出的报告；0 表示全部保留",
     "log.format": "auto：终端上用易读格式，其他情况用 JSON",
     "log.level": "显示的最低级别",
+    "metrics.listen": "提供 /metrics 的地址和端口，例如 127.0.0.1:9464 或 [::1]:9464；留空则不开启",
 }
 
 COMMANDS = {

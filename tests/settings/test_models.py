@@ -1,5 +1,6 @@
 """The models: defaults, ranges, frozen and strict at every level, JSON Schema."""
 
+import re
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "decisions": {"rotate_bytes": 100_000_000, "sync": "batch"},
         "report": {"rotate_bytes": 20_000_000, "keep": 0},
         "log": {"format": "auto", "level": "info"},
+        "metrics": {"listen": ""},
     }
     assert expected == Settings().model_dump()
 
@@ -85,7 +87,7 @@ def test_the_rule_set_has_what_is_set() -> None:
 def test_every_kind_of_section_is_tried() -> None:
     """The walk below reaches each table of the settings."""
     expected = {"Settings", "Watch", "Settle", "Rules", "Profile", "Filing", "Decisions"}
-    assert expected | {"Report", "Log", "CustomRule"} == set(NAMES)
+    assert expected | {"Report", "Log", "Metrics", "CustomRule"} == set(NAMES)
 
 
 @pytest.mark.parametrize("section", EVERY_SECTION, ids=NAMES)
@@ -275,6 +277,53 @@ def test_settings_do_not_share_their_profiles() -> None:
     assert (len(SHIPPED_PROFILES), Settings().profiles) == (3, SHIPPED_PROFILES)
 
 
+LISTENS = {
+    "": None,
+    "127.0.0.1:9464": ("127.0.0.1", 9464),
+    "0.0.0.0:1": ("0.0.0.0", 1),  # noqa: S104 - allowed, and told of
+    "[::1]:65535": ("::1", 65535),
+    "[::ffff:127.0.0.1]:9464": ("::ffff:127.0.0.1", 9464),
+    "localhost:9464": ("localhost", 9464),
+    "metrics-1.example.org:9464": ("metrics-1.example.org", 9464),
+}
+NO_LISTENS = [
+    "9464",
+    ":9464",
+    "127.0.0.1",
+    "127.0.0.1:",
+    "127.0.0.1:0",
+    "127.0.0.1:65536",
+    "127.0.0.1:-1",
+    "127.0.0.1:http",
+    "127.0.0.256:9464",
+    "127.0.0:9464",
+    "::1:9464",
+    "[::1]",
+    "[::1:9464",
+    "[fe80::1::2]:9464",
+    "[localhost]:9464",
+    "http://127.0.0.1:9464",
+    "127.0.0.1:9464/metrics",
+    " 127.0.0.1:9464",
+    "127.0.0.1:9464\n",
+    "127.0.0.1:٩٤٦٤",
+    "host name:9464",
+]
+
+
+@pytest.mark.parametrize(("listen", "address"), LISTENS.items())
+def test_metrics_listen_on_an_address_and_a_port(listen: str, address: tuple[str, int] | None) -> None:
+    """A name or an IPv4 address is plain, an IPv6 address stands in brackets; nothing is off."""
+    assert address == Settings(metrics={"listen": listen}).metrics.address
+
+
+@pytest.mark.parametrize("listen", NO_LISTENS)
+def test_anything_else_is_no_address(listen: str) -> None:
+    """What could not be listened on is refused with what to write."""
+    expected = 'write address:port, as 127.0.0.1:9464 or [::1]:9464, or "" for no metrics'
+    assert expected == complaint(metrics={"listen": listen})
+
+
 # JSON Schema
 
 
@@ -312,6 +361,13 @@ def test_the_schema_knows_the_ranges() -> None:
     assert (seconds["exclusiveMinimum"], seconds["maximum"]) == (0, 604_800)
     assert (size["minimum"], keep["minimum"]) == (4096, 0)
     assert schema["Settle"]["properties"]["require"]["minItems"] == 1
+
+
+def test_the_schema_knows_an_address() -> None:
+    """An editor that knows the schema marks an address without a port, and none that is right."""
+    pattern = tables(Settings.model_json_schema())["Metrics"]["properties"]["listen"]["pattern"]
+    assert [] == [listen for listen in LISTENS if not re.search(pattern, listen)]
+    assert [] == [listen for listen in ("9464", ":9464", "::1:9464", "[::1]") if re.search(pattern, listen)]
 
 
 def test_the_schema_has_the_defaults() -> None:

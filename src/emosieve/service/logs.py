@@ -102,8 +102,8 @@ EVENTS: Mapping[str, Phrase] = {
         "收到 SIGHUP，但新配置有误，继续使用旧配置",
     ),
     "settings.need_restart": Phrase(
-        "SIGHUP: root or filing changed; that needs a restart",
-        "收到 SIGHUP，但 root 或 filing 有改动，需要重启",
+        "SIGHUP: root, filing or metrics changed; that needs a restart",
+        "收到 SIGHUP，但 root、filing 或 metrics 有改动，需要重启",
     ),
     "service.unheard": Phrase(
         "the service manager that started emosieve cannot be told that it lives; cause",

@@ -1,6 +1,8 @@
 """Every setting, with its unit, range and default. Frozen, and unknown keys are refused at every level."""
 
+import ipaddress
 import os
+import re
 import zoneinfo
 from dataclasses import fields
 from datetime import UTC, tzinfo
@@ -129,6 +131,44 @@ class Log(Section):
     """least level shown"""
 
 
+_ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):([0-9]{1,5})"
+_PORTS = range(1, 1 << 16)
+
+
+class Metrics(Section):
+    """Numbers for Prometheus, over HTTP."""
+
+    listen: str = Field(default="", json_schema_extra={"pattern": f"^({_ADDRESS})?$"})
+    """address:port on which /metrics answers, as 127.0.0.1:9464 or [::1]:9464; empty: off"""
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, listen: str) -> str:
+        if listen:
+            _address_of(listen)
+        return listen
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port; ``None`` where metrics are off."""
+        return _address_of(self.listen) if self.listen else None
+
+
+def _address_of(listen: str) -> tuple[str, int]:
+    found = re.fullmatch(_ADDRESS, listen, re.ASCII)
+    if not found or int(found[2]) not in _PORTS:
+        raise Refused(refusals.LISTEN())
+    host = found[1].strip("[]")
+    try:
+        if host != found[1]:
+            ipaddress.IPv6Address(host)
+        elif not host.strip("0123456789."):
+            ipaddress.IPv4Address(host)
+    except ValueError:
+        raise Refused(refusals.LISTEN()) from None
+    return host, int(found[2])
+
+
 class Settings(BaseSettings):
     """All settings of one root. Made by ``load``, which also knows where each value came from."""
 
@@ -159,6 +199,7 @@ class Settings(BaseSettings):
     decisions: Decisions = Decisions()
     report: Report = Report()
     log: Log = Log()
+    metrics: Metrics = Metrics()
 
     @classmethod
     def settings_customise_sources(
