@@ -72,6 +72,13 @@ def test_numpy_has_one_door() -> None:
     assert ["speech.py"] == doors
 
 
+def test_prometheus_client_has_one_door() -> None:
+    """Only the metrics and their exporter import what is installed for them alone."""
+    doors = [path.name for path in MODULES if any(name.startswith("prometheus") for name in imported(path))]
+
+    assert ["exporter.py", "metrics.py"] == doors
+
+
 def test_the_core_is_pure() -> None:
     """Judging touches no file and no clock."""
     impure = {"os", "time", "io", "pathlib", "datetime", "shutil", "subprocess", "structlog"}

@@ -107,6 +107,8 @@ _STEPS: Final[Mapping[str, Phrase]] = MappingProxyType(
         ),
     }
 )
+KNOWN_CODES: Final = tuple(_STEPS)
+"""Names of errors about which an operator can do something."""
 
 
 def code_of(error: BaseException) -> str | None:

@@ -127,6 +127,7 @@ _WAITING_WORDS: Mapping[str, Phrase] = MappingProxyType(
     },
 )
 """By the reason code of a pending task; ``detail`` is its English message."""
+WAITING_REASONS = tuple(_WAITING_WORDS)
 
 
 def waiting_words(reason: str, detail: str, language: Language) -> str:

@@ -17,6 +17,7 @@ from emosieve.service.heartbeat import pid_namespace
 from emosieve.service.liveness import Failing, FolderVerdict, Liveness, Pending, State, Status, Trouble
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
+from emosieve.service.meter import Meter, meter_for
 from emosieve.service.notify import Notifier, waiting, words_of
 from emosieve.service.preflight import Line, as_setup, examine, heed
 from emosieve.service.signals import heeded
@@ -34,7 +35,7 @@ _DEAF_SECONDS: Final = 2.0
 the machine or this process slept the event may still be on its way, and is waited for as long again."""
 _PENDING_TOLD: Final = 50
 """Pending tasks that the status names; there may be thousands, and it is written often."""
-_NEEDS_RESTART: Final = ("root", "filing")
+_NEEDS_RESTART: Final = ("root", "filing", "metrics")
 
 log = structlog.get_logger()
 
@@ -72,6 +73,7 @@ class Daemon:
         self._started_at = time.time()
         self._last_hint_at: float | None = None
         self._filed: Counter[str] = Counter()
+        self._meter = Meter()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; a second signal ends the process at once.
@@ -82,6 +84,8 @@ class Daemon:
         """
         with heeded(self._stop, lambda: self._mailbox.post(Wake.RELOAD)), telling_of_threads():
             try:
+                self._meter = meter_for(self._settings)
+                self._tell_meter()
                 while not self._stopping:
                     self._tick()
                 log.info("watch.stopping")
@@ -90,6 +94,7 @@ class Daemon:
                 self._close()
                 self._wakeups.close()
                 self._forget_status()
+                self._meter.close()
         log.info("watch.stopped", **self._totals())
 
     def _tick(self) -> None:
@@ -149,6 +154,7 @@ class Daemon:
         if self._trouble is None or self._trouble.retry_at is None or cause != self._trouble.cause:
             log_block(self._given_root, error, cause, seconds)
         self._trouble = Trouble(cause, now, now + seconds, code_of(error))
+        self._meter.failed("blocked", self._trouble.code)
 
     def _needs_restart(self) -> bool:
         """Whether a sandbox alone bars the root, made for the directory that stood there: the next one is let in."""
@@ -170,7 +176,8 @@ class Daemon:
         self._notifier.ready()
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._lookout.arm(root)
-        flow = Flow(root, self._settings)
+        flow = Flow(root, self._settings, meter=self._meter)
+        self._meter.prime(flow.intake.log)
         flow.open(self._hears_stop)
         flow.scan()
         self._flow, self._identity = flow, identity
@@ -203,10 +210,12 @@ class Daemon:
     def _scan(self, flow: Flow) -> None:
         if not self._hinted:
             flow.catch_up()  # else there are tasks to come, and their batch does
+            self._meter.rescanned()
         new = flow.scan()
         self._next_scan = time.monotonic() + self._scan_seconds()
         if not self._hinted and flow.has_stood(new, _DEAF_SECONDS) and self._is_deaf():
             self._lookout.call_deaf()
+            self._meter.found_unannounced(len(new))
             self._next_scan = 0.0
         self._hinted = False
 
@@ -239,6 +248,7 @@ class Daemon:
             self._stopping = True
         if Wake.OVERFLOW in found:
             self._lookout.tell_overflow()
+            self._meter.overflowed()
         if found & {Wake.LOOK, Wake.OVERFLOW}:
             self._next_scan = 0.0
             self._hinted = True
@@ -297,6 +307,7 @@ class Daemon:
 
     def _tell_status(self) -> float:
         """Give a sign of life; gives the seconds after which there is more to tell."""
+        self._meter.beat()
         if self._liveness is None:
             return _IDENTITY_SECONDS
         flow, trouble = self._flow, self._last_trouble()
@@ -312,6 +323,7 @@ class Daemon:
     def _new_status(self) -> Status:
         status = self._status()
         self._say(words_of(status))
+        self._meter.publish(status, self._flow.settling if self._flow else None)
         return status
 
     def _say(self, message: Message) -> None:

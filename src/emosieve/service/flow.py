@@ -17,6 +17,7 @@ from emosieve.record.report import REPORT_NAME
 from emosieve.record.statistics import Tally
 from emosieve.revision import REVIEWS_NAME
 from emosieve.service.liveness import Trouble
+from emosieve.service.meter import Meter
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
@@ -53,14 +54,22 @@ class Flow:
         settings: of this root.
         dry_run: judge and say where tasks would go, but write nothing at all.
         clock: wall and monotonic time.
+        meter: is told what becomes of each batch.
     """
 
     def __init__(
-        self, root: str, settings: Settings, *, dry_run: bool = False, clock: Clock | None = None
+        self,
+        root: str,
+        settings: Settings,
+        *,
+        dry_run: bool = False,
+        clock: Clock | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.root = root
         self.dry_run = dry_run
         self.clock = clock or Clock()
+        self._meter = meter or Meter()
         self.intake = Intake(root, settings, self.clock.wall)
         self.intake.log.patience = _LOCK_PATIENCE_SECONDS
         self.rules = settings.rule_set
@@ -210,6 +219,7 @@ class Flow:
             return self._commit_one_by_one(error, proposals, should_stop)
         self._unblock()
         self._heed_behind()
+        self._meter.committed(proposals, outcomes, self.settling.still_for)
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 self._count(outcome)
@@ -266,6 +276,7 @@ class Flow:
         self._blocked_until = self.clock.monotonic() + seconds
         cause = cause_of(error, f"{self.root}/{LOG_NAME}")
         self.trouble = self._trouble(error, seconds)
+        self._meter.failed("blocked", self.trouble.code)
         for proposal in proposals:
             self.settling.defer(proposal.source, "blocked", cause)
         if cause != self._blocked_by:
@@ -286,6 +297,7 @@ class Flow:
             seconds = self.settling.policy.rescan_seconds
             self._mend_at = self.clock.monotonic() + seconds
             self.trouble = self._trouble(behind, seconds)
+            self._meter.failed("behind", self.trouble.code)
         elif was_behind:
             self._end_trouble()
 

@@ -183,6 +183,20 @@ class Settling:
         """How many tasks wait for which reason; those that were never looked at are not among them."""
         return Counter(pending.waiting.reason for pending in self._pending.values())
 
+    def stillest(self) -> dict[str, float]:
+        """By reason, for how many seconds the task that has been still for longest has been so."""
+        since: dict[str, float] = {}
+        for pending in self._pending.values():
+            reason = pending.waiting.reason
+            since[reason] = min(pending.changed_at, since.get(reason, math.inf))
+        now = self.clock.monotonic()
+        return {reason: now - changed_at for reason, changed_at in since.items()}
+
+    def still_for(self, survey: Survey) -> float:
+        """Seconds since the last change of a task as it was looked at, as far as a look could tell."""
+        now, wall = self._read_clocks()
+        return self._age(survey, self._pending.get(survey.name), now, wall)
+
     def tell_once(self, name: str) -> bool:
         """Whether an oddity of a pending task is still to be told; True once per state of its files."""
         pending = self._pending.get(name)
