@@ -1,6 +1,7 @@
 """The metrics: what is counted, and what a scrape tells."""
 
 import errno
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from emosieve.settings import Settings, load
 from emosieve.text import WAITING_REASONS
 from emosieve.watch.wakeups import Wake
 from emosieve.watch.wholeness import Policy
-from metrics import flow_of, free_address, of, settings_of
+from metrics import flow_of, free_address, of, scrape, settings_of
 
 
 @pytest.fixture
@@ -233,6 +234,17 @@ def publish(metrics: Metrics, flow: Flow) -> None:
     daemon._wakeups.close()
 
 
+def test_the_oldest_counts(metrics: Metrics, time_: FakeTime, root: Path) -> None:
+    """Of several tasks that wait for the same, the age is that of the one that changed first."""
+    flow = flow_of(root, time_, metrics)
+    for number in range(3):
+        time_.pass_(10)
+        flow.settling.defer(f"outputs_{number}", "blocked", "disk full")
+    publish(metrics, flow)
+
+    assert 20 == of(metrics).value("emosieve_oldest_pending_seconds", reason="blocked")
+
+
 @pytest.mark.parametrize("pending", [10, 10_000])
 def test_a_scrape_does_not_look_at_what_is_pending(
     metrics: Metrics, time_: FakeTime, root: Path, pending: int, monkeypatch: pytest.MonkeyPatch
@@ -297,10 +309,12 @@ def test_the_means_go_on_after_a_restart(
     flow_of(root, time_, Meter()).step()
     with (root / "decisions.jsonl").open("ab") as file:
         file.write(b'not JSON\n{"event":"decided","verdict":"low_quality","confidence":1e9}\n{"event":"dec')
-    for _ in range(2):
-        metrics.prime(DecisionLog(str(root)))
+    metrics.prime(DecisionLog(str(root)))
     counted = of(metrics)
+    (root / "decisions.jsonl").write_bytes(b'{"event":"decided","verdict":"normal","confidence":0}\n')
+    metrics.prime(DecisionLog(str(root)))
 
+    assert counted.by("emosieve_confidence_ewma_ratio") == of(metrics).by("emosieve_confidence_ewma_ratio")
     assert mean_of(confidences) == counted.value("emosieve_confidence_ewma_ratio")
     assert mean_of([0, 1, 0, 1]) == counted.value("emosieve_rejection_ewma_ratio")
     assert 0 == sum(counted.by("emosieve_tasks_total", "verdict").values())
@@ -377,6 +391,29 @@ def test_what_no_event_announced_is_counted(
     assert {"polling": 1} == told.counted("emosieve_watch_mode", "mode")
 
 
+def test_a_root_that_is_opened_primes_the_means(
+    daemon: Daemon, metrics: Metrics, root: Path, make_task: MakeTask, time_: FakeTime
+) -> None:
+    """The log of an earlier run is taken in before anything is filed."""
+    make_task("outputs_1", result_bytes(0.7))
+    flow_of(root, time_, Meter()).step()
+    daemon._tick()
+
+    assert pytest.approx(0.7) == of(metrics).value("emosieve_confidence_ewma_ratio")
+
+
+def test_a_daemon_that_ends_answers_no_more(root: Path) -> None:
+    """Its address is free for the next one, even in the same process."""
+    listen = free_address()
+    loaded = load(overrides=(f"metrics.listen={listen}",))
+    for _ in range(2):
+        daemon = Daemon(str(root), loaded, lambda: loaded)
+        daemon._stop(signal.SIGTERM)
+        daemon.run()
+        with pytest.raises(ConnectionRefusedError):
+            scrape(listen)
+
+
 def test_a_root_that_cannot_be_opened_is_counted(
     daemon: Daemon, metrics: Metrics, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +431,7 @@ def test_a_root_that_cannot_be_opened_is_counted(
 
 def test_a_loop_that_hangs_is_seen(daemon: Daemon, metrics: Metrics, time_: FakeTime) -> None:
     """The age of its last turn grows although the exporter's thread lives."""
+    time_.pass_(50)
     daemon._tick()
     assert 0 == of(metrics).value("emosieve_heartbeat_age_seconds")
     time_.pass_(100)

@@ -112,18 +112,21 @@ class _Handler(MetricsHandler):
 
 
 def _head_of(connection: socket.socket) -> bytes:
-    """A request up to its blank line, as far as it came in time.
+    """A request up to its blank line, or to what the client has of it.
 
     Raises:
-        OSError: it did not; a timeout for each read alone would let somebody send a byte a second for ever.
+        OSError: it did not come in time; a timeout for each read would let somebody send a byte a second for ever.
     """
     until = time.monotonic() + _PATIENCE_SECONDS
     head = b""
     while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES:
-        connection.settimeout(max(until - time.monotonic(), 0.001))
-        piece = connection.recv(_HEAD_BYTES - len(head))
-        if not piece or time.monotonic() > until:
+        rest = until - time.monotonic()
+        if rest <= 0:
             raise TimeoutError
+        connection.settimeout(rest)
+        piece = connection.recv(_HEAD_BYTES - len(head))
+        if not piece:
+            break
         head += piece
     connection.settimeout(_PATIENCE_SECONDS)
     return head
