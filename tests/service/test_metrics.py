@@ -19,7 +19,7 @@ from emosieve.service import daemon as daemon_module
 from emosieve.service.daemon import Daemon
 from emosieve.service.flow import Flow
 from emosieve.service.meter import Meter
-from emosieve.service.metrics import HALF_LIFE, Metrics, MovingMean
+from emosieve.service.metrics import HALF_LIFE, Metrics, MovingMean, OwnProcess
 from emosieve.settings import Settings, load
 from emosieve.text import WAITING_REASONS
 from emosieve.watch.wakeups import Wake
@@ -326,6 +326,24 @@ def test_a_log_that_cannot_be_read_primes_nothing(root: Path, metrics: Metrics) 
     metrics.prime(DecisionLog(str(root)))
 
     assert "emosieve_rejection_ewma_ratio" not in of(metrics).names
+
+
+# The process
+
+
+def test_the_process_is_told_where_only_processes_are_seen(tmp_path: Path) -> None:
+    """Under ProcSubset=pid there is no /proc/stat; memory, processor and start are known all the same."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    whole, hidden = (
+        {metric.name: metric.samples[0].value for metric in OwnProcess(proc=proc, registry=None).collect()}
+        for proc in ("/proc", str(tmp_path))
+    )
+
+    assert whole.keys() == hidden.keys()
+    assert {"process_resident_memory_bytes", "process_cpu_seconds", "process_open_fds"} <= hidden.keys()
+    with open("/proc/stat", encoding="ascii") as file:
+        booted = next(float(line.split()[1]) for line in file if line.startswith("btime "))
+    assert pytest.approx(booted, abs=2) == OwnProcess(registry=None)._boot_time()
 
 
 # The daemon
