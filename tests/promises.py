@@ -428,6 +428,25 @@ PROMISES: tuple[Promise, ...] = (
         ("faults/test_stop.py::TestWithoutAReader::test_filing_and_stopping_go_on",),
     ),
     Promise(
+        Phrase("it hangs, or is killed, as a systemd service", "作为 systemd 服务时卡住，或被杀死"),
+        Phrase(
+            "another one is started, and where it hung stands in the journal",
+            "会重新启动，卡在哪里会写进系统日志",
+        ),
+        (
+            "deploy/test_systemd.py::TestRestart::test_a_hung_loop_among_living_threads",
+            "deploy/test_systemd.py::TestRestart::test_a_stalled_one",
+            "deploy/test_systemd.py::TestRestart::test_a_killed_one",
+        ),
+    ),
+    Promise(
+        Phrase(
+            "the root is made anew while a sandbox holds the old one", "沙箱里还是旧目录时，输出目录被重建"
+        ),
+        Phrase("the service starts anew and serves it", "服务会重启并处理新目录"),
+        ("deploy/test_systemd.py::TestRoot::test_one_that_is_made_anew_is_served",),
+    ),
+    Promise(
         Phrase("a person restored a task", "有人做过人工改判"),
         Phrase(
             "it stays so: `reclassify` leaves it alone unless asked",

@@ -230,7 +230,7 @@ def publish(metrics: Metrics, flow: Flow) -> None:
     """Tell the metrics what a daemon with this flow would."""
     daemon = Daemon(flow.root, load(), load)
     daemon._flow, daemon._meter = flow, metrics
-    daemon._tell_meter()
+    daemon._new_status()
     daemon._wakeups.close()
 
 
@@ -364,7 +364,7 @@ def daemon(root: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def test_the_first_scrape_tells_the_root_that_is_waited_for(daemon: Daemon, metrics: Metrics) -> None:
     """Before anything was opened there is a state, and every gauge but the means."""
-    daemon._tell_meter()
+    daemon._new_status()
     told = of(metrics)
 
     assert {"waiting": 1} == told.counted("emosieve_state", "state")
@@ -402,7 +402,7 @@ def test_what_no_event_announced_is_counted(
         daemon._hinted, daemon._next_scan = False, 0.0
         daemon._tick()
     daemon._liveness = None
-    daemon._tell_meter()
+    daemon._new_status()
     told = of(metrics)
 
     assert 2 == told.value("emosieve_found_by_rescan_total")
@@ -440,7 +440,7 @@ def test_a_root_that_cannot_be_opened_is_counted(
     monkeypatch.setattr(Flow, "scan", fails(OSError(errno.EIO, "Input/output error", str(root))))
     daemon._next_scan = 0.0
     daemon._tick()
-    daemon._tell_meter()
+    daemon._new_status()
     told = of(metrics)
 
     assert {("blocked", "EIO"): 1} == told.counted("emosieve_errors_total", "kind", "code")

@@ -5,16 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, get_args
+from typing import Final
 
 import structlog
 
-from emosieve import __version__
 from emosieve.errors import SetupError, cause_of, code_of
-from emosieve.record.locking import IntakeLock, myself
+from emosieve.record.locking import IntakeLock
+from emosieve.service.account import Account
 from emosieve.service.flow import Flow, log_block
-from emosieve.service.heartbeat import pid_namespace
-from emosieve.service.liveness import Failing, FolderVerdict, Liveness, Pending, State, Status, Trouble
+from emosieve.service.liveness import Liveness, Status, Trouble
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.meter import Meter, meter_for
@@ -22,9 +21,8 @@ from emosieve.service.notify import Notifier, waiting, words_of
 from emosieve.service.preflight import Line, as_setup, examine, heed
 from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
-from emosieve.text import Language, Message, escape
+from emosieve.text import Message, escape
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, absence_of, identity_of
 
 _IDENTITY_SECONDS: Final = 5.0
@@ -33,8 +31,6 @@ _POLL_SECONDS: Final = (1.0, 5.0)
 _DEAF_SECONDS: Final = 2.0
 """A task that stood this long before a listing found it should have been announced by an event; after
 the machine or this process slept the event may still be on its way, and is waited for as long again."""
-_PENDING_TOLD: Final = 50
-"""Pending tasks that the status names; there may be thousands, and it is written often."""
 _NEEDS_RESTART: Final = ("root", "filing", "metrics")
 
 log = structlog.get_logger()
@@ -69,9 +65,7 @@ class Daemon:
         self._warned: list[Line] = []
         self._liveness: Liveness | None = None
         self._notifier = Notifier()
-        self._failing_since: float | None = None
-        self._started_at = time.time()
-        self._last_hint_at: float | None = None
+        self._account = Account(root, self._wakeups)
         self._filed: Counter[str] = Counter()
         self._meter = Meter()
 
@@ -85,7 +79,7 @@ class Daemon:
         with heeded(self._stop, lambda: self._mailbox.post(Wake.RELOAD)), telling_of_threads():
             try:
                 self._meter = meter_for(self._settings)
-                self._tell_meter()
+                self._meter.publish(self._status(), None)
                 while not self._stopping:
                     self._tick()
                 log.info("watch.stopping")
@@ -252,7 +246,7 @@ class Daemon:
         if found & {Wake.LOOK, Wake.OVERFLOW}:
             self._next_scan = 0.0
             self._hinted = True
-            self._last_hint_at = time.time()
+            self._account.last_hint_at = time.time()
         if Wake.RELOAD in found:
             with self._notifier.reloading():
                 self._apply_new_settings()
@@ -313,7 +307,7 @@ class Daemon:
         flow, trouble = self._flow, self._last_trouble()
         moved = flow.settling.changes if flow else None
         watch = (self._wakeups.mode, self._wakeups.reason)
-        facts = (id(flow), moved, self._totals(), trouble, watch, self._last_hint_at)
+        facts = (id(flow), moved, self._totals(), trouble, watch, self._account.last_hint_at)
         return self._liveness.beat(facts, self._new_status)
 
     def _last_trouble(self) -> Trouble | None:
@@ -330,48 +324,7 @@ class Daemon:
         self._notifier.say(message.text(self._settings.language))
 
     def _status(self) -> Status:
-        flow, settings, trouble, totals = self._flow, self._settings, self._last_trouble(), self._totals()
-        is_blocked = flow.is_blocked if flow else bool(trouble and trouble.retry_at is not None)
-        state: State = "blocked" if is_blocked else "watching" if flow else "waiting"
-        return Status(
-            version=__version__,
-            root=os.path.realpath(self._given_root),
-            host=myself().host,
-            pid=os.getpid(),
-            pid_namespace=pid_namespace(),
-            state=state,
-            mode=self._wakeups.mode,
-            mode_reason={language: self._wakeups.reason.text(language) for language in get_args(Language)},
-            tells_writers=flow.inbox.tells_writers if flow else None,
-            profile=settings.profile,
-            rules_digest=settings.rule_set.digest,
-            started_at=self._started_at,
-            decided={verdict: totals[verdict] for verdict in get_args(FolderVerdict)},
-            joined=totals["joined"],
-            failed=totals["failed"],
-            last_hint_at=self._last_hint_at,
-            trouble=trouble,
-            pending=flow.settling.pending_count if flow else 0,
-            reasons=dict(flow.settling.reasons()) if flow else {},
-            oldest=tuple(self._pending(one) for one in flow.settling.oldest(_PENDING_TOLD)) if flow else (),
-            failing=self._failing(state, trouble),
-        )
-
-    def _failing(self, state: State, trouble: Trouble | None) -> Failing | None:
-        waiting = self._flow.settling.failing() if self._flow else None
-        if state == "watching" and waiting is None:
-            self._failing_since = None
-            return None
-        self._failing_since = self._failing_since or time.time()
-        told = (
-            escape(f"{waiting.name}: {waiting.message}") if waiting else trouble.cause if trouble else state
-        )
-        return Failing(self._failing_since, told)
-
-    def _pending(self, waiting: Waiting) -> Pending:
-        changed_at = time.time() - waiting.age
-        gives_up_at = changed_at + self._settings.settle.give_up_seconds
-        return Pending(waiting.name, waiting.reason, escape(waiting.message), changed_at, gives_up_at)
+        return self._account.status(self._flow, self._settings, self._last_trouble(), self._totals())
 
     def _forget_status(self) -> None:
         if self._liveness is not None:

@@ -149,8 +149,8 @@ class Metrics(Meter, Collector):
         """Make known series before they count: the first step of one that appears with it is seen by no rate."""
         for verdict in get_args(FolderVerdict):
             self._tasks.labels(verdict)
-        for rule, action in settings.rule_set.actions.items():
-            self._findings.labels(rule, action)
+        for rule in settings.rule_set.in_force:
+            self._findings.labels(rule.name, rule.action)
         for kind in get_args(ErrorKind):
             for code in (*KNOWN_CODES, OTHER):
                 self._errors.labels(kind, code)
