@@ -33,7 +33,7 @@ from steps import Ended, Fault, command, forked
 
 FULL = bool(os.environ.get("FULL"))
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)
-FILED = [f"outputs_20240104_2230{number:02}" for number in range(19)]
+FILED = [f"outputs_20240104_2230{number:02}" for number in range(16)]
 TASKS = [f"outputs_20240104_2231{number:02}" for number in range(2)]
 ROTATE_BYTES = 4096
 """Less than log and report have grown to when the first tasks are filed."""
