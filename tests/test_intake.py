@@ -384,7 +384,7 @@ class TestCrash:
         again.commit([proposal_for(task)])
 
         first, last = read_log(root)[0], read_log(root)[-1]
-        kept = ("time", "verdict", "findings", "emotion", "confidence", "gap", "scores")
+        kept = ("time", "verdict", "findings", "emotion", "confidence", "gap", "scores", "granularity")
         assert {key: first[key] for key in kept} == last["supersedes"]
         assert ("low_quality", 0.3) == (last["supersedes"]["verdict"], last["supersedes"]["confidence"])
         assert ([TASK], []) == (names_in(root / "normal"), names_in(root / "low_quality"))

@@ -8,6 +8,7 @@
     │   └── RuleError   a rule, or its message, cannot be what was meant
     ├── BadResult       this result can never be read: quarantine, in the end
     ├── BadAudio        this wav cannot be measured: the rules over audio are not evaluated
+    ├── AudioStopped    a stop came while a wav was measured: its task stays for the next run
     └── CopyStopped     a stop came in the middle of a copy: its move stays owed
 
 A transient failure (disk full, permission, a vanished directory) stays the
@@ -72,6 +73,10 @@ class BadResult(EmosieveError):  # noqa: N818 - the domain's word, see the desig
 
 class BadAudio(EmosieveError):  # noqa: N818 - beside BadResult
     """A wav that cannot be measured; the message is the reason."""
+
+
+class AudioStopped(EmosieveError):  # noqa: N818 - what befell the measuring, which is no error
+    """A stop was asked for while a wav was measured."""
 
 
 class CopyStopped(EmosieveError):  # noqa: N818 - what befell the copy, which is no error

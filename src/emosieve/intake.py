@@ -24,14 +24,12 @@ from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
 from emosieve.record.decisions import SCHEMA, DecisionLog
-from emosieve.record.evidence import MEASURED
+from emosieve.record.evidence import EVIDENCE
 from emosieve.record.lines import Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
 from emosieve.watch.inbox import survey_directory
 
-NUMBERS: Final = ("time", "emotion", "confidence", "gap", "scores")
-"""What a decision says of the one that it supersedes, so that projections can take that back."""
 GONE: Final = "is gone"
 CHANGED: Final = "changed since it was looked at"
 """Causes of a move that was not made, beside what the system says."""
@@ -282,9 +280,8 @@ class Intake:
         if debt is not None and debt.event != "joined":
             old = self.log.last_about(debt.destination) or {}
             verdict = "quarantined" if old.get("event") == "quarantined" else old.get("verdict")
-            numbers = {key: old.get(key) for key in NUMBERS} | {
-                key: old[key] for key in MEASURED if old.get(key)
-            }
+            # All that was judged and counted, so that projections can take it back.
+            numbers = {key: old[key] for key in ("time", *EVIDENCE) if old.get(key) is not None}
             event["supersedes"] = {**numbers, "verdict": verdict, "findings": old.get("findings") or []}
         return event
 

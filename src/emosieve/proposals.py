@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from emosieve.filing import Folders
-from emosieve.judge.audio import Audio
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.text import escape
 from emosieve.watch.inbox import Survey, survey_directory
@@ -32,17 +31,16 @@ class Proposal:
     survey: Survey
 
 
-def decide(settled: Settled, rules: RuleSet, audio: Audio | None = None) -> Proposal:
+def decide(settled: Settled, rules: RuleSet, audio: Mapping[str, Any] | None = None) -> Proposal:
     """Judge one settled task: a function of the task and the rules alone.
 
     Args:
         settled: the task.
         rules: in force.
-        audio: what was measured of its wav; ``None`` where no rule asks.
+        audio: what was measured of its wav, as ``Audio.as_dict`` gives it; ``None`` where no rule asks.
     """
     survey = settled.survey
-    measured = {**settled.oddities, **(audio.as_dict() if audio else {})}
-    verdict = judge(Evidence(settled.result, measured), rules)
+    verdict = judge(Evidence(settled.result, {**settled.oddities, **(audio or {})}), rules)
     body = {
         "event": "decided",
         "task": survey.name,
@@ -50,7 +48,7 @@ def decide(settled: Settled, rules: RuleSet, audio: Audio | None = None) -> Prop
         "verdict": verdict.name,
         "findings": [finding.as_dict() for finding in verdict.findings],
         **numbers_of(settled),
-        "audio": audio.as_dict() if audio else None,
+        "audio": audio,
         "destination": None,
         "profile": rules.profile,
         "rules_digest": rules.digest,

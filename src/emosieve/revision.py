@@ -5,8 +5,8 @@ Both may run beside the daemon: they commit through the same intake, under the l
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -14,10 +14,10 @@ import orjson
 
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake, NotDone
-from emosieve.judge.ruleset import RuleSet
+from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
-from emosieve.record.evidence import MEASURED
+from emosieve.record.evidence import differing, evidence_of, fuller, has_evidence
 from emosieve.record.lineage import place_of
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
@@ -92,7 +92,7 @@ def _restoration(intake: Intake, path: str) -> Proposal:
         **_origin(event, survey.name, survey.directory, location, verdict),
         "verdict": other,
         **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
-        **{key: event[key] for key in ("granularity", *MEASURED) if key in event},
+        **{key: event[key] for key in ("granularity", "frames", "audio", "oddities") if key in event},
         "result_digest": event.get("result_digest"),
     }
     return Proposal(body, location, other or "", survey)
@@ -108,7 +108,6 @@ def _origin(
         "to": None,
         "was": verdict,
         "was_findings": event.get("findings") or [],
-        "was_measured": {key: value for key in MEASURED if (value := event.get(key))},
         "decided": event.get("decided") or event.get("time"),
     }
 
@@ -138,27 +137,26 @@ def reclassify(
         by_hand: also tasks that a person restored or reviewed.
         on_judged: called for each task that was judged, whatever came of it.
     """
-    changed = list(_changed(intake, rules, on_judged))
-    if not changed:
+    filed = list(_worth_a_look(intake, rules, on_judged))
+    if not filed:
         return
-    events = _last_events(intake, {proposal.source for proposal in changed})
+    events = _last_events(intake, {one.location for one in filed})
     reviewed = _reviewed(intake.root)
-    for proposal in changed:
-        event = events.get(proposal.source)
+    for one in filed:
+        event = events.get(one.location) or {}
+        proposal = _judged_anew(one, event, rules)
+        if proposal.folder == one.was:
+            continue
         left_alone = None
-        if event is None and not unlogged:
+        if not event and not unlogged:
             left_alone = "unlogged"
-        elif (
-            event is not None
-            and not by_hand
-            and (event["event"] == "restored" or str(event.get("task")) in reviewed)
-        ):
+        elif event and not by_hand and (event["event"] == "restored" or str(event.get("task")) in reviewed):
             left_alone = "restored" if event["event"] == "restored" else "reviewed"
-        location = proposal.source
-        was = intake.folders.verdict_at(location) or ""
-        name = os.path.basename(location)
-        body = {**proposal.body, **_origin(event or {}, name, proposal.survey.directory, location, was)}
-        yield Reclassification(Proposal(body, location, proposal.folder, proposal.survey), left_alone)
+        survey = proposal.survey
+        body = {key: value for key, value in proposal.body.items() if key != "destination"}
+        body |= {"event": "reclassified", "was_evidence": differing(event, body) if event else {}}
+        body |= _origin(event, os.path.basename(one.location), survey.directory, one.location, one.was)
+        yield Reclassification(Proposal(body, one.location, proposal.folder, survey), left_alone)
 
 
 def in_batches(proposals: Iterable[Proposal]) -> Iterator[list[Proposal]]:
@@ -168,7 +166,20 @@ def in_batches(proposals: Iterable[Proposal]) -> Iterator[list[Proposal]]:
         yield batch
 
 
-def _changed(intake: Intake, rules: RuleSet, on_judged: Callable[[], object]) -> Iterator[Proposal]:
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """A filed task as its files say it is."""
+
+    location: str
+    was: str
+    settled: Settled
+    audio: Mapping[str, Any] | None
+
+
+def _worth_a_look(intake: Intake, rules: RuleSet, on_judged: Callable[[], object]) -> Iterator[_Filed]:
+    """The filed tasks that today's rules put elsewhere, or that their files no longer tell all about."""
+    # What only settling saw stands in the log alone, of any task.
+    needs_log = any(rule.action == "reject" and rule.is_over_settling for rule in rules.in_force)
     for verdict in _OTHER_SIDE:
         folder = intake.folders.by_verdict[verdict]
         path = intake.folders.path(folder)
@@ -176,17 +187,16 @@ def _changed(intake: Intake, rules: RuleSet, on_judged: Callable[[], object]) ->
             continue
         inbox = Inbox(path, "*", frozenset(), ask_lease=False)
         for name in inbox.list().tasks:
-            decided = _judge_filed(inbox, name, rules)
-            if decided is None:
+            filed = _look_at(inbox, name, f"{folder}/{name}", verdict, rules)
+            if filed is None:
                 continue
             on_judged()
-            if decided.body["verdict"] != verdict:
-                body = {**decided.body, "event": "reclassified"}
-                body.pop("destination")
-                yield Proposal(body, f"{folder}/{name}", decided.folder, decided.survey)
+            evidence = Evidence(filed.settled.result, {**filed.settled.oddities, **(filed.audio or {})})
+            if judge(evidence, rules).name != verdict or needs_log or rules.cannot_tell(evidence):
+                yield filed
 
 
-def _judge_filed(inbox: Inbox, name: str, rules: RuleSet) -> Proposal | None:
+def _look_at(inbox: Inbox, name: str, location: str, was: str, rules: RuleSet) -> _Filed | None:
     try:
         survey = inbox.survey(name)
         contents = inbox.read(survey)
@@ -194,7 +204,23 @@ def _judge_filed(inbox: Inbox, name: str, rules: RuleSet) -> Proposal | None:
     except OSError:
         return None
     settled = assess(survey, contents, math.inf, _AS_IT_STANDS)
-    return decide(settled, rules, audio) if isinstance(settled, Settled) else None
+    if not isinstance(settled, Settled):
+        return None
+    return _Filed(location, was, settled, audio.as_dict() if audio else None)
+
+
+def _judged_anew(filed: _Filed, event: Event, rules: RuleSet) -> Proposal:
+    """By what its decision was about, where its result is still the same; else by what stands there.
+
+    A wav that somebody deleted since, or that cannot be measured here, was measured then; how long
+    a task was waited for, and what was still open, nobody can see any more.
+    """
+    settled, audio = filed.settled, filed.audio
+    if event.get("result_digest") == settled.digest and has_evidence(event):
+        logged = evidence_of(event)
+        settled = replace(settled, result=logged.result, oddities=event.get("oddities") or {})
+        audio = fuller(event.get("audio"), audio)
+    return decide(settled, rules, audio)
 
 
 def _last_events(intake: Intake, locations: set[str]) -> dict[str, Event]:

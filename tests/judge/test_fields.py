@@ -22,7 +22,14 @@ def test_the_fields_are_those_that_rules_know() -> None:
     expected = ["emotion", "confidence", "top1", "top1_score", "top2", "top2_score", "gap", "entropy"]
     expected += ["emotion_score", "scores.count", *(f"scores.{name}" for name in CLASSES)]
     expected += ["granularity", "frames.count", "frames.agreement"]
-    expected += ["audio_files", "unreadable_audio_files", "duration_seconds", "sample_rate", "channels"]
+    expected += [
+        "audio_files",
+        "unreadable_audio_files",
+        "audio_problem",
+        "duration_seconds",
+        "sample_rate",
+        "channels",
+    ]
     expected += ["speech_seconds", "silence_ratio", "snr_db", "clipping_ratio", "rms_dbfs"]
     expected += ["audio_newer_seconds", "audio_missing_bytes", "embedding_older_seconds"]
     expected += ["embedding_missing_bytes", "missing_files", "open_files"]

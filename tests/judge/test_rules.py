@@ -44,7 +44,7 @@ SIDES: list[tuple[str, str, list[Any], list[Any]]] = [
     ("audio_missing", "audio_files", [0], [1, 2]),
     ("mixed_task", "audio_newer_seconds", [0.001, 3.5], [0.0]),
     ("audio_truncated", "audio_missing_bytes", [1, 2**62], [0]),
-    ("stale_embedding", "embedding_older_seconds", [0.001, 3.5], [0.0]),
+    ("stale_embedding", "embedding_older_seconds", [0.101, 3.5], [0.0, 0.1]),
     ("embedding_truncated", "embedding_missing_bytes", [1, 2**62], [0]),
     ("required_missing", "missing_files", [1, 3], [0]),
     ("still_open", "open_files", [1, 3], [0]),
@@ -102,8 +102,8 @@ def test_a_built_in_rule_says_what_it_saw(rule: BuiltIn) -> None:
     message = compile_message(rule.message, FIELDS, asdict(Limits()))
 
     assert message.text.isascii()
-    assert set(message.fields) <= {*rule.compile(Limits()).fields, "emotion", "top1"}
-    assert message.fields or rule.name in {"scores_missing", "no_speech", "audio_unreadable", "audio_missing"}
+    assert set(message.fields) <= {*rule.compile(Limits()).fields, "emotion", "top1", "audio_problem"}
+    assert message.fields or rule.name in {"scores_missing", "no_speech", "audio_missing"}
 
 
 @pytest.mark.parametrize("rule", BUILT_IN, ids=[rule.name for rule in BUILT_IN])

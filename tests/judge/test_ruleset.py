@@ -284,13 +284,7 @@ def test_an_oddity_of_settling_becomes_a_flag(field: str, rule: str) -> None:
     """What settling found odd gives the flag of its rule, with what was observed."""
     verdict = judge(Evidence(Result("happy", 0.9, DOMINANT), {field: 7}), RuleSet())
     found = only(verdict)
-    assert ("normal", rule, "flag", 7, 0) == (
-        verdict.name,
-        found.rule,
-        found.action,
-        found.observed,
-        found.limit,
-    )
+    assert ("normal", rule, "flag", 7) == (verdict.name, found.rule, found.action, found.observed)
 
 
 def test_findings_over_scores_stand_before_oddities() -> None:

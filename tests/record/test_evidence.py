@@ -31,7 +31,7 @@ RULES = RuleSet(
 @pytest.mark.parametrize("audio", [None, LOUD, Audio(0), Audio(2, unreadable="a.wav is empty")])
 def test_a_logged_decision_is_judged_as_it_was(audio: Audio | None) -> None:
     """The log keeps all that the rules looked at: the same rules find the very same again."""
-    decision = decide(ODD, RULES, audio).body
+    decision = decide(ODD, RULES, audio.as_dict() if audio else None).body
     logged = orjson.loads(line_of(decision))
 
     assert logged["findings"]
@@ -61,4 +61,4 @@ def test_a_line_without_numbers_is_evidence_of_nothing() -> None:
 )
 def test_what_is_not_as_we_write_it_is_no_evidence(edited: dict[str, object]) -> None:
     """A line whose evidence has another shape is known for one."""
-    assert not has_evidence(dict(decide(ODD, RULES, LOUD).body) | edited)
+    assert not has_evidence(dict(decide(ODD, RULES, LOUD.as_dict()).body) | edited)

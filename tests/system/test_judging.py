@@ -1,6 +1,7 @@
 """Rules in force over real tasks: settings in, verdicts out, and every command that speaks of them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import pytest
 from rich.cells import cell_len
 
 from conftest import MakeTask, names_in, read_log, result_bytes
+from emosieve.judge.audio import SAMPLE_LIMIT
 from process import Watch, overrides, run
-from wavs import wav_of
+from wavs import PCM, chunk, form, riff, wav_of
 
 QUICK = overrides(settle__quiet_seconds=0.05)
 CHANCE = np.random.default_rng(2)
@@ -130,7 +132,7 @@ def test_a_finding_shows_what_made_it_fire(spoken: Path, config: Path) -> None:
     assert re.search(
         r"^audio 3\.00 s  speech 0\.00 s  silence 100%  SNR - dB  clipped 0\.0%  -", told, re.MULTILINE
     )
-    assert "not evaluated for want of frames.agreement" in " ".join(told.split())
+    assert "torn not evaluated (no frames.agreement)" in " ".join(told.split())
     assert max(cell_len(line) for line in told.splitlines() if str(spoken) not in line) <= 80
 
 
@@ -205,6 +207,151 @@ def test_a_reload_takes_rules_along(spoken: Path, config: Path, make_task: MakeT
         watch.wait_until(lambda: names_in(spoken / "low_quality") == ["outputs_9"])
         assert 0 == watch.stop()
     assert "there is no field rms_db; did you mean rms_dbfs?" in refused["cause"]
+
+
+LISTED = """
+language = "en"
+[[rules.custom]]
+name = "hardly_a_feeling"
+when = 'scores.unknown > 0.4 or (top1 in ("other", "unknown") and confidence < 0.9)'
+action = "reject"
+[[rules.custom]]
+name = "vast"
+when = "audio_files * 10000000000000000000000 >= 0 and duration_seconds < 100000000000000000000"
+"""
+
+
+def test_every_rule_that_can_be_written_can_be_logged_and_explained(
+    root: Path, config: Path, make_task: MakeTask
+) -> None:
+    """Lists of texts and numbers beyond what JSON knows go through log, explain and stats like all others."""
+    config.write_text(LISTED)
+    scores = b'{"emotion": "other", "confidence": 0.8, "scores": {"other": 0.8, "sad": 0.2}}'
+    make_task("outputs_1", scores, files={"processed_audio.wav": wav_of(SPOKEN)})
+    assert 0 == run("sweep", root, "--config", config, *QUICK).returncode
+
+    (event,) = [one for one in read_log(root) if one["event"] == "decided"]
+    fired = {finding["rule"]: finding for finding in event["findings"]}
+    assert ["other", "unknown"] == fired["hardly_a_feeling"]["because"][0]["limit"]
+    assert 1e20 == fired["vast"]["because"][1]["limit"]
+    path = root / "low_quality" / "outputs_1"
+    plain = run("explain", path, "--config", config)
+    assert (0, "") == (plain.returncode, plain.stderr)
+    assert 'top1 = "other" in ("other", "unknown")' in plain.stdout
+    rules = {row["rule"]: row["then"] for row in document("explain", path, "--config", config)["rules"]}
+    assert ["other", "unknown"] == rules["hardly_a_feeling"]["limit"]
+
+
+def test_sizes_that_no_json_can_say_are_filed(root: Path, make_task: MakeTask) -> None:
+    """Several headers that promise as much as a header can are flagged like one."""
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846000,), }".ljust(117) + b"\n"
+    npy = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+    task = make_task("outputs_1", files={f"{number}.npy": npy for number in range(9)})
+    for path in task.iterdir():
+        os.utime(path, (1, 1))
+    soon = overrides(settle__quiet_seconds=0.01, settle__give_up_seconds=0.02)
+    assert 0 == run("sweep", root, *soon).returncode
+    assert ["embedding_truncated"] == found(root)["outputs_1"]
+
+
+def test_reclassify_judges_by_what_was_decided_about(spoken: Path, config: Path) -> None:
+    """A wav that somebody deleted since, or that cannot be measured here, changes no verdict under the same rules."""
+    assert 0 == run("sweep", spoken, "--config", config, *QUICK).returncode
+    for path in spoken.glob("*/*/*.wav"):
+        path.unlink()
+
+    again = json.loads(run("reclassify", spoken, "--json", "--dry-run", "--config", config).stdout)
+    assert [] == again["moved"]
+    assert 0 == deaf("reclassify", spoken, "--config", config).returncode
+    assert ["outputs_5", "outputs_6"] == names_in(spoken / "low_quality")
+
+
+def test_reclassify_knows_what_was_waited_for(root: Path, make_task: MakeTask) -> None:
+    """A file that never came was seen to be missing when the task was settled, and never again."""
+    rules = overrides(rules__actions__required_missing="reject", settle__require='["embedding.npy"]')
+    soon = overrides(settle__quiet_seconds=0.01, settle__give_up_seconds=0.02)
+    make_task("outputs_1")
+    assert 0 == run("sweep", root, *rules, *soon).returncode
+    assert ["outputs_1"] == names_in(root / "low_quality")
+
+    assert 0 == run("reclassify", root, *rules).returncode
+    assert ["outputs_1"] == names_in(root / "low_quality")
+
+
+@pytest.mark.parametrize("ask", ["log", "file"])
+def test_audio_that_nobody_asked_for_is_measured_when_somebody_does(spoken: Path, ask: str) -> None:
+    """explain and reclassify agree; stats say that the log alone cannot tell; without the wav nobody can."""
+    off = [
+        f"rules.actions.{rule}=off"
+        for rule in ("too_short", "no_speech", "mostly_silence", "noisy", "clipped")
+    ]
+    silent = [word for one in (*off, "rules.actions.audio_unreadable=off") for word in ("--set", one)]
+    assert 0 == run("sweep", spoken, *QUICK, *silent).returncode
+    if ask == "log":
+        (spoken / "normal" / "outputs_3" / "processed_audio.wav").unlink()
+    strict = ["--profile", "social_robot"]
+
+    told = run("explain", spoken / "normal" / "outputs_3", *strict).stdout
+    says_otherwise = "would decide otherwise: low_quality" in " ".join(told.split())
+    assert (ask == "file") is says_otherwise
+    assert (ask == "log") is ("was not measured, and cannot be any more" in " ".join(told.split()))
+    asked = json.loads(run("stats", spoken, "--json", "--with-profile", "social_robot").stdout)["comparison"]
+    assert (8, 0) == (asked["undecided"], asked["newly_rejected"])
+    assert 0 == run("reclassify", spoken, *strict).returncode
+    rejected = ["outputs_3", "outputs_4", "outputs_6"]
+    assert [one for one in rejected if ask == "file" or one != "outputs_3"] == names_in(
+        spoken / "low_quality"
+    )
+
+
+def test_a_result_that_was_changed_is_subtracted_as_it_was(root: Path, make_task: MakeTask) -> None:
+    """Numbers by emotion, verdict and rule never fall below zero, whatever stands in the file by now."""
+    make_task("outputs_1", result_bytes(0.3, "sad"))
+    assert 0 == run("sweep", root, *QUICK).returncode
+    (root / "low_quality" / "outputs_1" / "result.json").write_bytes(result_bytes(0.9, "happy"))
+    assert 0 == run("reclassify", root).returncode
+    stats = json.loads(run("stats", root, "--json", "--with-profile", "default").stdout)
+
+    assert {"happy"} == {row["emotion"] for row in stats["emotions"]}
+    assert (1, 0, 0) == (stats["normal"], stats["low_quality"], stats["comparison"]["newly_accepted"])
+
+
+def test_settling_counts_where_a_pending_task_is_explained(root: Path, make_task: MakeTask) -> None:
+    """An embedding that is older than the audio is told before the task is filed, as it will be judged."""
+    task = make_task("outputs_1", files={"embedding.npy": b"", "processed_audio.wav": wav_of(SPOKEN)})
+    os.utime(task / "embedding.npy", (1, 1))
+    rules = overrides(rules__actions__stale_embedding="reject")
+    told = json.loads(run("explain", task, "--json", *rules).stdout)
+
+    assert "low_quality" == told["today"]["verdict"]
+    assert 0 == run("sweep", root, *rules, *QUICK).returncode
+    assert ["outputs_1"] == names_in(root / "low_quality")
+
+
+def test_why_a_wav_is_no_audio_is_said(spoken: Path) -> None:
+    """The finding in the log and explain give the reason."""
+    assert 0 == run("sweep", spoken, *QUICK).returncode
+    (event,) = [one for one in read_log(spoken) if one.get("task") == "outputs_8"]
+
+    reason = "processed_audio.wav is not a wav: it starts with b'ID3'"
+    assert f"the wav cannot be read as audio: {reason}" == event["findings"][0]["message"]
+    assert f"audio: {reason}" in run("explain", spoken / "normal" / "outputs_8").stdout
+
+
+def test_long_audio_keeps_nobody_waiting(root: Path, make_task: MakeTask) -> None:
+    """Hours of silence among good tasks: those are filed meanwhile, and the daemon ends when it is told to."""
+    head = riff(form(PCM, 1, 768_000, 8), chunk(b"data", b"", 0xFFFFFFFF))
+    for number in range(3):
+        path = make_task(f"outputs_{number}") / "processed_audio.wav"
+        path.write_bytes(head)
+        os.truncate(path, len(head) + SAMPLE_LIMIT)
+        os.utime(path, (1, 1))
+    with Watch(root, settle__quiet_seconds=0.05) as watch:
+        watch.wait_for("watch.ready")
+        make_task("outputs_9")
+        watch.wait_for("task.filed", task="outputs_0")
+        assert 0 == watch.stop()
+    assert "outputs_0" in names_in(root / "normal")
 
 
 WRONG: Mapping[str, tuple[str, str]] = {

@@ -19,6 +19,7 @@ from emosieve.commands.explain_words import (
     NUMBERS,
     OUTCOMES,
     PATH_OR_RULES,
+    PROBLEM,
     SEMICOLON,
     STATES,
     WAITS,
@@ -109,6 +110,8 @@ def _numbers(evidence: "Evidence", language: Language) -> "Iterator[str]":
     if result.frames:
         share = f"{result.frames.agreement:.0%}"
         yield FRAMES(count=result.frames.count, agreement=share).text(language)
+    if values["audio_problem"] is not None:
+        yield from hanging("", PROBLEM(problem=values["audio_problem"]).text(language))
     if values["duration_seconds"] is not None:
         yield AUDIO(**{name: _measured(values[name], digits) for name, digits in MEASURES.items()}).text(
             language
@@ -147,7 +150,7 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
             yield styled(line, dim=True)
             continue
         yield styled(line, "low_quality")
-        if len(seen.reasons) > 1 or row.rule not in _built_in():
+        if seen.reasons and (len(seen.reasons) > 1 or row.rule not in _built_in()):
             yield from hanging("  ", ", ".join(escape(str(reason)) for reason in seen.reasons))
 
 
@@ -228,10 +231,7 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
             yield NOTES["unwatched"]()
     elif one.state == "gone":
         yield NOTES["moved_by_hand"]()
-    seen = [row.then or row.today for row in one.rows]
-    lacking = dict.fromkeys(name for observation in seen if observation for name in observation.missing)
-    if lacking:
-        yield NOTES["lacking"](fields=", ".join(lacking))
+    yield from _unknown(one)
     if one.reason:
         yield NOTES[_kind_of_reason(one)](reason=one.reason)
     if one.changed:
@@ -249,6 +249,16 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
         yield NOTES[key](**values, verdict=verdict)
     if one.is_by_hand:
         yield NOTES["by_hand"]()
+
+
+def _unknown(one: "Explanation") -> "Iterator[Message]":
+    """What could not be evaluated, and whether a verdict may hang on it."""
+    seen = [row.then or row.today for row in one.rows]
+    lacking = dict.fromkeys(name for observation in seen if observation for name in observation.missing)
+    if lacking:
+        yield NOTES["lacking"](fields=", ".join(lacking))
+    if one.undecided and not one.differs:
+        yield NOTES["undecided"]()
 
 
 def _kind_of_reason(one: "Explanation") -> str:

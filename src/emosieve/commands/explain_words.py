@@ -49,6 +49,7 @@ AUDIO: Final = Phrase(
     "音频 {duration_seconds} 秒  语音 {speech_seconds} 秒  静音 {silence_ratio}  信噪比 {snr_db} dB"
     "  削波 {clipping_ratio}  {rms_dbfs} dBFS",
 )
+PROBLEM: Final = Phrase("audio: {problem}", "音频：{problem}")
 MEASURES: Final = {
     "duration_seconds": ".2f",
     "speech_seconds": ".2f",
@@ -83,6 +84,10 @@ ENDS: Final = {
     ),
 }
 NOTES: Final = {
+    "undecided": Phrase(
+        "What a rule that could reject it asks of the audio was not measured, and cannot be any more.",
+        "有规则可能因音频剔除它，但当时没有测量，现在也无法测量。",
+    ),
     "lacking": Phrase("Not evaluated for want of: {fields}.", "未评估，因为缺少：{fields}。"),
     "by": Phrase(
         "Decided with profile {profile}, rules {digest}.", "判定时使用预设 {profile}，规则指纹 {digest}。"

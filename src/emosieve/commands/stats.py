@@ -144,6 +144,7 @@ def _compared(comparison: "Comparison") -> dict[str, Any]:
         "actions": dict(rules.actions),
         "rules_digest": rules.digest,
         "by_hand": comparison.by_hand,
+        "undecided": comparison.undecided,
         "then": _sides(comparison.then),
         "now": _sides(comparison.now),
         "newly_rejected": comparison.newly_rejected,

@@ -61,6 +61,10 @@ WORDS: Mapping[str, Phrase] = {
     ),
     "rules_then": Phrase(en="Then: each by the rules of its day", zh="原先：各判定当时所用的规则"),
     "rules_now": Phrase(en="Now:  profile {profile}, {limits}", zh="现在：预设 {profile}，{limits}"),
+    "undecided": Phrase(
+        en="Not known of {count:,}: these rules ask for audio that was not measured then; reclassify measures it",
+        zh="有 {count:,} 个无法试算：这些规则要用音频，当时没有测量；reclassify 会测量",
+    ),
     "by_hand": Phrase(
         en="Left out: {count:,}, since what a person decided stays",
         zh="未计入 {count:,} 个人工改判的结果：人工的决定保持不变",
@@ -133,7 +137,8 @@ def _compared(comparison: Comparison, language: Language) -> list[str]:
     named = (
         f"min_confidence {limits.min_confidence:g}, min_gap {limits.min_gap:g}, min_top {limits.min_top:g}"
     )
-    left_out = [say("by_hand", language, count=comparison.by_hand)] if comparison.by_hand else []
+    counts = {"by_hand": comparison.by_hand, "undecided": comparison.undecided}
+    left_out = [say(key, language, count=count) for key, count in counts.items() if count]
     return [
         "",
         say("rules_then", language),

@@ -6,18 +6,21 @@ imported for the first wav that is measured and never before.
 
 import importlib.util
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from emosieve.errors import BadAudio
 from emosieve.judge.wav import Read, read_header
 
-State = Literal["digital_silence", "flat", "short", "header_only"]
+State = Literal["digital_silence", "flat", "short", "header_only", "too_long"]
 Depth = Literal["files", "header", "samples"]
 """How much of a wav is looked at: its name, its first bytes, all of it. See ``fields.Origin``."""
 
-LENGTH_LIMIT = 2**31
-"""Bytes of sound: reading more would hold up the tasks behind it."""
+SAMPLE_LIMIT = 2**28
+"""Samples of all channels together, which take some seconds: more would hold up the tasks behind it.
+
+At 16 kHz that is 4 h 39 min of one channel.
+"""
 DURATION_LIMIT = 12 * 3600
 """Seconds of sound; each takes 50 powers to remember, whatever its rate."""
 
@@ -39,7 +42,8 @@ class AudioMeasures:
             ``None`` where nothing but zeros stands.
         state: ``None`` when all was measured; else why not: ``digital_silence`` (zeros, or as good as),
             ``flat`` (no dynamics: hum or noise alone), ``short`` (under five frames),
-            ``header_only`` (no rule in force asks for more, or numpy is missing).
+            ``header_only`` (no rule in force asks for more, or numpy is missing), ``too_long``
+            (more than ``SAMPLE_LIMIT`` or ``DURATION_LIMIT``: the header alone is measured).
     """
 
     duration_seconds: float
@@ -73,36 +77,38 @@ class Audio:
         if self.measures is not None:
             known |= {"unreadable_audio_files": 0, **asdict(self.measures)}
         elif self.unreadable is not None:
-            known |= {"unreadable_audio_files": 1, "unreadable": self.unreadable}
+            known |= {"unreadable_audio_files": 1, "audio_problem": self.unreadable}
         return known
 
 
-def measure(read: Read, size: int, depth: Depth = "samples") -> AudioMeasures:
+def measure(
+    read: Read, size: int, depth: Depth = "samples", should_stop: Callable[[], bool] = lambda: False
+) -> AudioMeasures:
     """Measure a wav: read once from start to end, in blocks, so that hours take no more memory than seconds.
 
     Args:
         read: gives bytes of the file, as ``functools.partial(os.pread, descriptor)`` does.
         size: bytes of the file.
         depth: short of ``samples`` the header alone is read, and numpy not imported.
+        should_stop: asked between two blocks.
 
     Raises:
         BadAudio: it cannot be measured; the message says why.
+        AudioStopped: it should stop.
         OSError: from ``read``.
     """
     header = read_header(read, size)
-    header_only = AudioMeasures(round(header.duration_seconds, 6), header.sample_rate, header.channels)
+    duration = header.duration_seconds
+    header_only = AudioMeasures(round(duration, 6), header.sample_rate, header.channels)
     if depth != "samples":
         return header_only
     try:
         from emosieve.judge import speech  # noqa: PLC0415 - numpy at the first wav, never at start
     except ImportError:
         return header_only
-    if header.length > LENGTH_LIMIT or header.duration_seconds > DURATION_LIMIT:
-        raise BadAudio(
-            f"is too long to be measured: {header.duration_seconds:.0f} s in {header.length} bytes; "
-            f"up to {DURATION_LIMIT} s and {LENGTH_LIMIT} bytes are"
-        )
-    sound = speech.listen(read, header)
+    if header.length // header.width > SAMPLE_LIMIT or duration > DURATION_LIMIT:
+        return replace(header_only, state="too_long")
+    sound = speech.listen(read, header, should_stop)
     told = speech.tell_apart(sound.powers)
     frames = len(sound.powers)
     power = float(sound.powers.mean()) if frames else 0.0

@@ -107,6 +107,9 @@ _ALL: Final = (
         Phrase("1 where the wav cannot be read as audio, else 0", "wav 无法当作音频读取时为 1，否则为 0"),
         "header",
     ),
+    Field(
+        "audio_problem", "text", "header", Phrase("why the wav cannot be read as audio", "wav 无法读取的原因")
+    ),
     _amount(
         "duration_seconds",
         Phrase("length by the wav's header", "按 wav 文件头计算的时长"),

@@ -49,7 +49,7 @@ class Operands:
             case ast.Constant(value=str() as text):
                 return self._constant(node, "text", text)
             case ast.Constant(value=int() | float() as number):
-                return self._made(node, [], lambda _: number)
+                return self._made(node, [], lambda _: _as_float(number))
             case ast.Name() | ast.Attribute() if name := dotted(node):
                 return self._named(node, name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -121,7 +121,7 @@ class Operands:
         if names:
             return Side("number", self.source.words(node), look, names)
         number = look(_NOTHING)
-        if number is None or not _is_finite(number):
+        if number is None or not math.isfinite(number):
             raise self.source.refuse(node, refusals.NO_VALUE())
         return self._constant(node, "number", number)
 
@@ -129,11 +129,11 @@ class Operands:
         return Side(kind, self.source.words(node), lambda _: value)
 
 
-def _is_finite(number: float) -> bool:
+def _as_float(number: float) -> float:
     try:
-        return math.isfinite(number)
+        return float(number)
     except OverflowError:  # a whole number that is larger than any float
-        return False
+        return math.inf
 
 
 def _number_of(name: str) -> Number:

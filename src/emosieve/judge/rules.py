@@ -166,7 +166,7 @@ BUILT_IN: Final = (
         "unreadable_audio_files > 0",
         "flag",
         Phrase("the wav cannot be read as audio", "wav 文件无法当作音频读取"),
-        "the wav cannot be read as audio",
+        "the wav cannot be read as audio: {audio_problem}",
         Phrase("audio unreadable", "音频无法读取"),
     ),
     BuiltIn(
@@ -201,7 +201,7 @@ BUILT_IN: Final = (
     ),
     BuiltIn(
         "stale_embedding",
-        "embedding_older_seconds > 0",
+        "embedding_older_seconds > 0.1",
         "flag",
         Phrase(
             "the embedding is older than the audio: it is of an earlier recognition",
@@ -240,6 +240,9 @@ BUILT_IN: Final = (
 )
 """Every built-in rule, in the order of the report."""
 DEFAULT_ACTIONS: Final[Mapping[str, Choice]] = MappingProxyType({rule.name: rule.action for rule in BUILT_IN})
+_UNDECIDED: Final = Phrase("{rule} not evaluated (no {fields})", "{rule} 未评估 (缺少 {fields})")
+_MESSAGE_LIMIT: Final = 2000
+"""Characters of an own rule's message, which may be 500 long before the task's values stand in it."""
 _WORDS: Final = MappingProxyType({rule.name: rule.words for rule in BUILT_IN})
 
 
@@ -248,9 +251,11 @@ def finding_words(finding: Mapping[str, Any], language: Language) -> str:
 
     A rule that this version does not know, such as one of somebody's own, is shown by its logged message.
     """
+    if missing := finding.get("missing"):
+        return _UNDECIDED(rule=str(finding["rule"]), fields=", ".join(map(str, missing))).text(language)
     phrase = _WORDS.get(finding["rule"])
     if phrase is None:
-        return escape(str(finding.get("message") or finding["rule"]))
+        return escape(str(finding.get("message") or finding["rule"]), _MESSAGE_LIMIT)
     observed = finding.get("observed")
     shown = number(observed) if isinstance(observed, float) else escape(str(observed))
     return phrase(observed=shown).text(language)

@@ -66,6 +66,11 @@ class Rule:
         return self.name not in DEFAULT_ACTIONS
 
     @property
+    def is_over_settling(self) -> bool:
+        """Whether it looks at what only settling could see."""
+        return any(FIELDS[name].origin == "settling" for name in self.expression.fields)
+
+    @property
     def depth(self) -> Depth | None:
         """How much of a wav it looks at; ``None`` for nothing."""
         origins = {FIELDS[name].origin for name in self.expression.fields}
@@ -86,7 +91,7 @@ class Rule:
         seen = self.look(values)
         if seen.outcome == "not_evaluated":
             words = f"not evaluated for want of {', '.join(seen.missing)}"
-            return Finding(self.name, "flag", None, None, words)
+            return Finding(self.name, "flag", None, None, words, missing=seen.missing)
         return Finding(self.name, self.action, seen.observed, seen.limit, seen.message, seen.reasons)
 
     def _words(self, values: Values, reasons: tuple[Reason, ...]) -> str:
@@ -139,8 +144,9 @@ class Finding:
     """A rule that fired, with the action that the settings give it.
 
     ``observed`` and ``limit`` are of the first comparison that made it fire: shares of 1 for the
-    rules over scores, else in the unit of the field. ``reasons`` are all of these comparisons;
-    none where the rule could not be evaluated and was to say so.
+    rules over scores, else in the unit of the field. ``reasons`` are all of these comparisons.
+    Where the rule could not be evaluated and was to say so there are none, and ``missing`` has
+    the fields for want of which.
     """
 
     rule: str
@@ -149,10 +155,11 @@ class Finding:
     limit: Observed | None
     message: str
     reasons: tuple[Reason, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as the decision log has it."""
-        return {
+        known = {
             "rule": self.rule,
             "action": self.action,
             "observed": self.observed,
@@ -163,6 +170,7 @@ class Finding:
                 for one in self.reasons
             ],
         }
+        return {**known, "missing": self.missing} if self.missing else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +255,13 @@ class RuleSet:
             for rule in self.in_force
         ]
         return hashlib.sha256(json.dumps(effective).encode()).hexdigest()[:16]
+
+    def cannot_tell(self, evidence: Evidence) -> bool:
+        """Whether a rule that could reject by the audio stays undecided, and none rejects all the same."""
+        rejecting = [rule for rule in self.in_force if rule.action == "reject"]
+        outcomes = [(rule, rule.expression.evaluate(evidence.values)) for rule in rejecting]
+        undecided = any(rule.depth and outcome is None for rule, outcome in outcomes)
+        return undecided and not any(outcome for _, outcome in outcomes)
 
     def action_of(self, name: str) -> Action:
         """What a rule does when it fires; ``off`` for one that there is not."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from emosieve.judge.rules import DEFAULT_ACTIONS
-from emosieve.record.evidence import MEASURED
+from emosieve.record.evidence import taken_back
 from emosieve.record.statistics import Effect, Tally
 from emosieve.text import escape
 
@@ -89,8 +89,7 @@ def changes_of(event: Mapping[str, Any]) -> Sequence[tuple[int, Decision]]:
             if decided is None:  # it stood there without a decision: nothing to take back
                 return ((1, now),)
             now["time"] = decided
-            was = {**now, **dict.fromkeys(MEASURED), **(event.get("was_measured") or {})}
-            return _replaced({**was, "verdict": event["was"]}, now, findings)
+            return _replaced({**taken_back(event), "time": decided}, now, findings)
         case _:
             return ()
 

@@ -55,6 +55,12 @@ class Comparison:
     rules: RuleSet
     _pairs: Counter[tuple[Judged, Judged]] = field(default_factory=Counter)
     _by_hand: set[tuple[str, str]] = field(default_factory=set)
+    undecided: int = 0
+    """Decisions of which a rule that could reject them cannot tell: the log does not have what it asks of the audio."""
+    _asks_for_audio: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._asks_for_audio = any(rule.action == "reject" and rule.depth for rule in self.rules.in_force)
 
     def take(self, sign: int, decision: Decision, event: Mapping[str, Any]) -> None:
         """Judge a decision anew and count it in or out.
@@ -72,7 +78,10 @@ class Comparison:
             self._by_hand.remove(which)
         else:
             then = (decision["verdict"], signature_of(decision.get("findings") or ()))
-            verdict = judge(evidence_of(decision), self.rules)
+            evidence = evidence_of(decision)
+            verdict = judge(evidence, self.rules)
+            if self._asks_for_audio and self.rules.cannot_tell(evidence):
+                self.undecided += sign
             now = (verdict.name, tuple([(one.rule, one.action) for one in verdict.findings]))
             self._pairs[then, now] += sign
 

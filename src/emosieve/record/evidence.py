@@ -9,8 +9,8 @@ from emosieve.judge.result import Frames, Result
 from emosieve.judge.rules import Action
 from emosieve.judge.ruleset import Evidence
 
-MEASURED: Final = ("frames", "audio", "oddities")
-"""Keys of an event beside the result's own numbers that hold what rules look at; each may be missing."""
+EVIDENCE: Final = ("emotion", "confidence", "gap", "scores", "granularity", "frames", "audio", "oddities")
+"""Keys of an event that hold what rules look at, and what is counted; the last four may be missing."""
 
 
 class _Reason(BaseModel):
@@ -27,6 +27,7 @@ class _Finding(BaseModel):
     limit: float | str | list[float | str] | None = None
     message: str
     because: list[_Reason] = []
+    missing: list[str] = []
 
 
 class _Frames(BaseModel):
@@ -53,6 +54,26 @@ def has_evidence(event: Mapping[str, Any]) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence of an older decision, as far as it is not that of a newer one."""
+    return {key: old.get(key) for key in EVIDENCE if old.get(key) != new.get(key)}
+
+
+def fuller(logged: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Of two measurements of the same audio the one that knows more; that of the log where both know as much."""
+    known, seen = (sum(value is not None for value in (one or {}).values()) for one in (logged, now))
+    return logged if known >= seen else now
+
+
+def taken_back(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision that a restoration or reclassification takes back, with the numbers that it had.
+
+    Raises:
+        TypeError: the event is not as we write it.
+    """
+    return {**event, **(event.get("was_evidence") or {}), "verdict": event.get("was")}
 
 
 def evidence_of(event: Mapping[str, Any]) -> Evidence:

@@ -60,9 +60,17 @@ def _foreign(finding: Mapping[str, Any]) -> Row:
 
 
 def _observation(finding: Mapping[str, Any]) -> Observation:
+    rule, missing = finding["rule"], tuple(finding.get("missing") or ())
+    if missing:
+        return Observation(rule, "not_evaluated", message=finding["message"], missing=missing)
     reasons = tuple(
-        Reason(one["left"], one["operator"], "", one["observed"], one["limit"])
+        Reason(one["left"], one["operator"], "", one["observed"], _known(one["limit"]))
         for one in finding.get("because") or ()
     )
-    observed, limit = finding.get("observed"), finding.get("limit")
-    return Observation(finding["rule"], "fired", observed, limit, finding["message"], reasons)
+    observed, limit = finding.get("observed"), _known(finding.get("limit"))
+    return Observation(rule, "fired", observed, limit, finding["message"], reasons)
+
+
+def _known(limit: Any) -> Any:
+    """The members of a list as rules have them; JSON has no tuples."""
+    return tuple(limit) if isinstance(limit, list) else limit

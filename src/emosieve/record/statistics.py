@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from emosieve.record.evidence import taken_back
+
 
 @dataclass(slots=True)
 class Effect:
@@ -97,7 +99,7 @@ class Tally:
                     self._add(superseded, -1)
                 self._add({"verdict": kind} if kind == "quarantined" else event, 1)
             case "restored" | "reclassified" if _is_of(event.get("decided"), day):
-                self._add({**event, "verdict": event.get("was")}, -1)
+                self._add(taken_back(event), -1)
                 self._add(event, 1)
             case _:
                 pass

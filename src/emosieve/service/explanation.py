@@ -1,6 +1,7 @@
 """Why a task stands where it stands: one task, looked at once, with all that the log knows of it. Writes nothing."""
 
 import fnmatch
+import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal
 from emosieve.errors import BadResult, SetupError
 from emosieve.judge.ruleset import Evidence, RuleSet, Verdict, judge
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
-from emosieve.record.evidence import evidence_of, has_evidence
+from emosieve.record.evidence import evidence_of, fuller, has_evidence
 from emosieve.record.lineage import decision_in, lineage, place_of
 from emosieve.record.lines import Event
 from emosieve.record.outcomes import Row, rows_of
@@ -22,7 +23,7 @@ from emosieve.text import Message, Phrase
 from emosieve.watch.inbox import Contents, Inbox, survey_directory
 from emosieve.watch.listening import listen
 from emosieve.watch.settle import FAILURES, Waiting
-from emosieve.watch.wholeness import Malformed, NoResult, Settled
+from emosieve.watch.wholeness import Malformed, NoResult, Settled, assess
 
 State = Literal["filed", "unlogged", "quarantined", "pending", "left_alone", "gone"]
 
@@ -88,6 +89,11 @@ class Explanation:
     def is_by_hand(self) -> bool:
         """Whether a person took the last word."""
         return bool(self.history) and self.history[-1]["event"] == "restored"
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a rule that could reject it today cannot tell, for the audio was never measured and is gone."""
+        return self.evidence is not None and self.rules.cannot_tell(self.evidence)
 
     @property
     def differs(self) -> bool:
@@ -186,18 +192,22 @@ class _Explainer:
         contents = self._contents(location)
         if not history:
             return self._of_contents(self._bare(location, "unlogged", verdict=verdict), contents)
-        explanation = self._of_event(location, history)
-        decided_about = (explanation.decision or {}).get("result_digest")
+        decided_about = (decision_in(history) or {}).get("result_digest")
         changed = bool(contents and decided_about and contents.digest != decided_about)
-        return replace(explanation, changed=changed)
+        return replace(self._of_event(location, history, may_listen=not changed), changed=changed)
 
     def _events_of(self, location: str) -> Sequence[Event]:
         """All events of the task that was last moved there: it may stand there under a suffix."""
         last = self.log.last_about(location)
         return self.log.about(str(last.get("task"))) if last else ()
 
-    def _of_event(self, location: str, history: tuple[Event, ...]) -> Explanation:
-        """A decided task: its evidence is that of the log, which is what was decided about."""
+    def _of_event(
+        self, location: str, history: tuple[Event, ...], *, may_listen: bool = False
+    ) -> Explanation:
+        """A decided task: its evidence is that of the log, which is what was decided about.
+
+        What today's rules ask of the audio, and nobody asked then, is measured now, as reclassify does.
+        """
         verdict = self.folders.verdict_at(location)
         bare = self._bare(location, "filed", verdict=verdict, history=history)
         decision = decision_in(history)
@@ -207,6 +217,9 @@ class _Explainer:
         if numbers.get("confidence") is None and not numbers.get("scores") and not numbers.get("findings"):
             return bare
         evidence = evidence_of(numbers)
+        if may_listen and self.rules.depth and (numbers.get("audio") or {}).get("speech_seconds") is None:
+            audio = fuller(numbers.get("audio"), self._audio(self.folders.path(location)))
+            evidence = replace(evidence, measured={**evidence.measured, **(audio or {})})
         rows = rows_of(evidence, self.rules, decision)
         today = judge(evidence, self.rules)
         return replace(bare, evidence=evidence, rows=rows, decision=decision, today=today)
@@ -214,10 +227,11 @@ class _Explainer:
     def _of_contents(self, bare: Explanation, contents: Contents | None) -> Explanation:
         if contents is None or contents.result is None or isinstance(contents.result, BadResult):
             return replace(bare, reason=str(contents.result) if contents and contents.result else None)
-        audio = None
-        with suppress(OSError):
-            audio = listen(bare.path, survey_directory(bare.path, bare.task), self.rules.depth)
-        evidence = Evidence(contents.result, audio.as_dict() if audio else {})
+        survey = survey_directory(bare.path, bare.task)
+        settled = assess(survey, contents, math.inf, self.flow.settling.policy)
+        if not isinstance(settled, Settled):
+            return bare
+        evidence = Evidence(settled.result, {**settled.oddities, **(self._audio(bare.path) or {})})
         rows = rows_of(evidence, self.rules, None)
         return replace(bare, evidence=evidence, rows=rows, today=judge(evidence, self.rules))
 
@@ -273,6 +287,13 @@ class _Explainer:
         history = more.get("history") or ()
         task = str(history[-1]["task"]) if history else os.path.basename(location)
         return Explanation(self.root, task, self.folders.path(location), state, self.rules, **more)
+
+    def _audio(self, path: str) -> dict[str, Any] | None:
+        """What is measured of a task's audio now, as the log would have it; ``None`` when it cannot be."""
+        with suppress(OSError):
+            audio = listen(path, survey_directory(path, os.path.basename(path)), self.rules.depth)
+            return audio.as_dict() if audio else None
+        return None
 
     def _contents(self, location: str) -> Contents | None:
         """What the task's files say now; ``None`` when they cannot be read."""

@@ -10,19 +10,19 @@ import structlog
 
 from emosieve.errors import SetupError, cause_of, code_of, next_step
 from emosieve.intake import Done, Intake, NotDone
-from emosieve.proposals import Proposal, adopt, decide, refuse
+from emosieve.proposals import Proposal, adopt, refuse
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
 from emosieve.record.statistics import Tally
 from emosieve.revision import REVIEWS_NAME
+from emosieve.service.judging import judge_task
 from emosieve.service.liveness import Trouble
 from emosieve.service.meter import Meter
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import FILE_LIMIT, Inbox
-from emosieve.watch.listening import listen
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
 
@@ -30,6 +30,8 @@ BATCH: Final = 256
 """Tasks to one commit: one fdatasync for all of them, and no long wait for a signal."""
 _LOOKS: Final = 1024
 """Looks to one step, so that thousands of pending tasks do not keep the loop from its other duties."""
+_STEP_SECONDS: Final = 1.0
+"""After so long what is ready is filed: long audio keeps neither other tasks nor signs of life waiting."""
 _LOCK_PATIENCE_SECONDS: Final = 2.0
 """How long a batch waits for restore, reclassify or rebuild to give the log back; then it is tried again."""
 _LONGEST_BLOCK_SECONDS: Final = 60.0
@@ -133,12 +135,14 @@ class Flow:
             return []
         proposals: list[Proposal] = []
         files = 0  # of them all, whose surveys are held until they are filed
+        until = self.clock.monotonic() + _STEP_SECONDS
         for looks, outcome in enumerate(self.settling.look(), start=1):
-            proposal = self._propose(outcome)
+            proposal = self._propose(outcome, should_stop)
             if proposal is not None:
                 proposals.append(proposal)
                 files += len(proposal.survey.files)
-            if len(proposals) >= BATCH or looks >= _LOOKS or files >= FILE_LIMIT or should_stop():
+            is_full = len(proposals) >= BATCH or looks >= _LOOKS or files >= FILE_LIMIT
+            if is_full or self.clock.monotonic() >= until or should_stop():
                 break
         if proposals or self._must_try():
             return self._commit(proposals, should_stop)
@@ -166,10 +170,10 @@ class Flow:
         """Seconds until filing is tried again after it failed as a whole; 0 when it works."""
         return max(0.0, self._blocked_until - self.clock.monotonic())
 
-    def _propose(self, outcome: Outcome) -> Proposal | None:
+    def _propose(self, outcome: Outcome, should_stop: Callable[[], bool]) -> Proposal | None:
         match outcome:
             case Settled():
-                return self._decide(outcome)
+                return self._judge(outcome, should_stop)
             case Waiting(reason="internal") if self.settling.tell_once(outcome.name):
                 log.error("internal.error", task=outcome.name, cause=outcome.message)
                 return None
@@ -183,16 +187,14 @@ class Flow:
             case _:
                 return None
 
-    def _decide(self, settled: Settled) -> Proposal | None:
+    def _judge(self, settled: Settled, should_stop: Callable[[], bool]) -> Proposal | None:
         survey = settled.survey
-        try:
-            audio = listen(f"{self.root}/{survey.name}", survey, self.rules.depth)
-            return decide(settled, self.rules, audio)
-        except OSError as error:  # gone or changed as well: the next look tells
-            reason, message = "unreadable", f"its audio cannot be read: {error.strerror or error}"
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one task, the others go on
-            reason, message = "internal", f"{type(error).__name__}: {error}"
-        return self._propose(self.settling.defer(survey.name, reason, message))
+        age = self.clock.wall() - survey.changed_ns / 1e9
+        gives_up = age >= self.settling.policy.give_up_seconds
+        judged = judge_task(self.root, settled, self.rules, should_stop, gives_up=gives_up)
+        if isinstance(judged, Proposal):
+            return judged
+        return self._propose(self.settling.defer(survey.name, judged.reason, judged.message), should_stop)
 
     def _adopt(self, late: NoResult) -> Proposal | None:
         name = late.survey.name

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import stat
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -14,34 +16,45 @@ AUDIO_NAME: Final = "processed_audio.wav"
 """What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""
 
 
-def listen(path: str, survey: Survey, depth: Depth | None) -> Audio | None:
+def listen(
+    path: str, survey: Survey, depth: Depth | None, should_stop: Callable[[], bool] = lambda: False
+) -> Audio | None:
     """Measure the audio of a task.
 
     Args:
         path: of the task.
         survey: what stands in it; the wav must still be so.
         depth: how much of it the rules ask for.
+        should_stop: asked again and again within a long wav.
 
     Returns:
         ``None`` where no rule asks.
 
     Raises:
         FileNotFoundError: the wav changed since the survey; look again.
+        AudioStopped: it should stop.
         OSError: it cannot be read.
     """
     if depth is None:
         return None
-    wavs = [file for file in survey.files if file.name.lower().endswith(".wav")]
+    wavs = wavs_of(survey)
     if depth == "files" or not wavs:
         return Audio(len(wavs))
     wav = next((file for file in wavs if file.name == AUDIO_NAME), wavs[0])
     try:
-        return Audio(len(wavs), _measure(path, wav, depth))
+        return Audio(len(wavs), _measure(path, wav, depth, should_stop))
     except BadAudio as error:
         return Audio(len(wavs), unreadable=f"{escape(wav.name)} {error}")
 
 
-def _measure(path: str, wav: FileStat, depth: Depth) -> AudioMeasures:
+def wavs_of(survey: Survey) -> list[FileStat]:
+    """Everything that is called a wav, but for directories."""
+    return [
+        file for file in survey.files if file.name.lower().endswith(".wav") and not stat.S_ISDIR(file.mode)
+    ]
+
+
+def _measure(path: str, wav: FileStat, depth: Depth, should_stop: Callable[[], bool]) -> AudioMeasures:
     if not wav.is_regular:
         raise BadAudio("is no plain file")
     directory = os.open(path, READ_DIRECTORY)
@@ -55,6 +68,6 @@ def _measure(path: str, wav: FileStat, depth: Depth) -> AudioMeasures:
         status = os.fstat(descriptor)
         if (status.st_ino, status.st_size, status.st_mtime_ns) != (wav.inode, wav.size, wav.mtime_ns):
             raise FileNotFoundError(errno.ESTALE, "changed since it was looked at", wav.name)
-        return measure(partial(os.pread, descriptor), wav.size, depth)
+        return measure(partial(os.pread, descriptor), wav.size, depth, should_stop)
     finally:
         os.close(descriptor)

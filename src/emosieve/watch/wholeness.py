@@ -15,6 +15,7 @@ from emosieve.text import escape
 from emosieve.watch.inbox import RESULT_NAMES, Contents, Survey
 
 _SECOND_NS = 1_000_000_000
+_MOST = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def assess(
         return oddities[0].lack
     found: dict[str, float] = {}
     for oddity in oddities:
-        found[oddity.field] = found.get(oddity.field, 0) + oddity.value
+        # Several headers together can lie beyond what every reader of JSON takes for a number.
+        found[oddity.field] = min(found.get(oddity.field, 0) + oddity.value, _MOST)
     if older := _embedding_older(survey):
         found["embedding_older_seconds"] = older
     return Settled(survey, contents.result, contents.digest or "", found)
@@ -142,7 +144,8 @@ def _embedding_older(survey: Survey) -> float:
 
 def _newest(survey: Survey, ending: str) -> int | None:
     """The newest modification time of files of one kind, in ns since the epoch."""
-    return max((file.mtime_ns for file in survey.files if file.name.lower().endswith(ending)), default=None)
+    times = (file.mtime_ns for file in survey.files if file.is_regular and file.name.lower().endswith(ending))
+    return max(times, default=None)
 
 
 def _seconds(nanoseconds: int) -> float:
