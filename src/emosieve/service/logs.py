@@ -6,10 +6,13 @@ import select
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TextIO
 
+import orjson
 import structlog
 
 from emosieve.settings.models import Log
@@ -181,35 +184,26 @@ def configure_logs(settings: Log, stream: TextIO | None = None, *, terminal: boo
     if terminal is None:
         terminal = stream is not None and stream.isatty()
     console = settings.format == "console" or (settings.format == "auto" and terminal)
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        _add_time,
-        structlog.processors.format_exc_info,
-        _escape_values,
-    ]
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(serializer=_as_json)
     if console:
         renderer = _render_wrapped if terminal else render_line
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name, _escape_values],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    lines = _Lines(stream)
+    handler = _Foreign(lines)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_SHARED[:-1], structlog.stdlib.add_logger_name, _escape_values],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
     )
-    handler = logging.NullHandler() if stream is None else _Lines(stream)
-    handler.setFormatter(formatter)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
-    # A closed stderr (a pipe whose reader went away) must not become a traceback for each line.
-    logging.raiseExceptions = False
+    root.setLevel(level)
     logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*_SHARED, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Logger(lines),
         cache_logger_on_first_use=False,
     )
 
@@ -229,36 +223,37 @@ def with_priority(text: str, level: str) -> str:
     return prefix + text.replace("\n", f"\n{prefix}")
 
 
-class _Lines(logging.StreamHandler[TextIO]):
+class _Lines:
     """Writes lines to a stream, and leaves them out while nobody takes them off its hands.
 
     A full pipe, or a terminal that was halted by Ctrl-S, would hold the daemon for ever, deaf to a stop.
     The decisions are in their own log; this one must not keep them waiting.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
         self._patience = _PATIENCE_SECONDS
         self._left_out = 0
-        self._is_journal = is_journal(stream)
+        self._is_journal = stream is not None and is_journal(stream)
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return with_priority(text, record.levelname) if self._is_journal else text
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._left_out and self._has_room():
+    def write(self, text: str, level: str) -> None:
+        """Write one event; nothing where no stream is, or its reader went away."""
+        if self._stream is None:
+            return
+        if self._left_out and self._has_room(self._stream):
             lines, self._left_out = self._left_out, 0
             log.warning("log.left_out", lines=lines)
-        if self._has_room():
-            super().emit(record)
-        else:
+        if not self._has_room(self._stream):
             self._left_out += 1
+            return
+        with suppress(OSError, ValueError):
+            self._stream.write((with_priority(text, level) if self._is_journal else text) + "\n")
+            self._stream.flush()
 
-    def _has_room(self) -> bool:
+    def _has_room(self, stream: TextIO) -> bool:
         """Whether a line of usual length can be written at once; waited for, but not again and again."""
         try:
-            descriptor = self.stream.fileno()
+            descriptor = stream.fileno()
         except (OSError, ValueError):
             return True  # it is no file
         poll = select.poll()
@@ -266,6 +261,31 @@ class _Lines(logging.StreamHandler[TextIO]):
         has_room = bool(poll.poll(self._patience * 1000))
         self._patience = _PATIENCE_SECONDS if has_room else 0.0
         return has_room
+
+
+class _Logger:
+    """Where structlog's own events end: a decision is one of thousands, and need not be a record of logging's."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self.debug = partial(lines.write, level="DEBUG")
+        self.info = partial(lines.write, level="INFO")
+        self.warning = partial(lines.write, level="WARNING")
+        self.error = partial(lines.write, level="ERROR")
+
+
+class _Foreign(logging.Handler):
+    """What others say through the standard library's logging, watchdog above all."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.write(self.format(record), record.levelname)
+
+
+def _as_json(event: MutableMapping[str, Any], default: Callable[[Any], Any]) -> str:
+    return orjson.dumps(event, default=default).decode()
 
 
 def _render_wrapped(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
@@ -315,3 +335,12 @@ def _escape_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) ->
             lines = value.split("\n") if key == "exception" else [value]
             event[key] = "\n".join(escape(line, 2000) for line in lines)
     return event
+
+
+_SHARED: Final[list[structlog.typing.Processor]] = [
+    structlog.processors.add_log_level,
+    _add_time,
+    structlog.processors.format_exc_info,
+    _escape_values,
+]
+"""What is done to every event before it becomes a line."""
