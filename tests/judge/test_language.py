@@ -90,6 +90,7 @@ def test_a_character_for_another_is_told(typed: str, meant: str) -> None:
         ("top1 == 'sad\"", 9, "this ' is never closed"),
         ('granularity == "a\\n"', 16, "\\ has no meaning in a rule"),
         ('granularity == "a\x1bb"', 16, "\\u001b cannot be shown; leave it out"),
+        ('granularity == "a\u3000b"', 16, "\\u3000 cannot be shown; leave it out"),
         ('granularity == "a\u202eb"', 16, "\\u202e cannot be shown; leave it out"),
         ('granularity == "a\ud800b"', 16, "\\ud800 cannot be shown; leave it out"),
         ('granularity in ("a" "b")', 21, "a comma is missing before this text"),

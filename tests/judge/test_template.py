@@ -42,6 +42,7 @@ def told(text: str) -> tuple[int | None, str]:
     [
         ("", ""),
         ("太吵了 😊", "太吵了 😊"),
+        ("太吵\u3000请重录", "太吵\u3000请重录"),
         ("信噪比 {snr_db} dB，低于 {min_snr}", "信噪比 9.123 dB，低于 10"),
         ("{confidence}{top1}", "0.41other"),
         ("{snr_db:.1f}|{snr_db:.0f}|{min_snr:.2f}", "9.1|9|10.00"),
@@ -85,6 +86,7 @@ BRACE = "write {confidence} for a field's value, and {{ or }} for a brace"
         ("{top1:.1f}", 6, "top1 is a text; write it without digits"),
         ("one\ntwo", 4, "\\u000a cannot be shown; leave it out"),
         ("\u202e{gap}", 1, "\\u202e cannot be shown; leave it out"),
+        ("a\u200bb", 2, "\\u200b cannot be shown; leave it out"),
         ("x" * 501, None, "it has 501 characters; write at most 500"),
     ],
 )

@@ -155,10 +155,12 @@ class _Conditions:
     def _link(self, left: _Operand, sign: str, right: _Operand, *, negated: bool) -> Condition:
         if problem := _wrong_pair(left, sign, right):
             raise self.source.refuse(left.node, problem, until=right.node)
+        if ast.dump(left.node) == ast.dump(right.node):
+            raise self.source.refuse(left.node, refusals.SAME_SIDES(text=left.side.text), until=right.node)
         if not left.side.names:
             # "0.5 > confidence" is told as "confidence < 0.5".
             left, sign, right = right, MIRRORED[sign], left
-        if problem := _never(left.side, right):
+        if problem := _never(left.side, sign, right):
             raise self.source.refuse(right.node, problem)
         return compare(left.side, OPPOSITE[sign] if negated else sign, right.side)
 
@@ -167,7 +169,7 @@ class _Conditions:
         (listed,) = node.comparators
         members = [_Operand(one, side) for one, side in self.operands.members(listed)]
         for member in members:
-            if problem := _wrong_pair(left, "==", member) or _never(left.side, member):
+            if problem := _wrong_pair(left, "==", member) or _never(left.side, "==", member):
                 raise self.source.refuse(member.node, problem)
         sign = OPPOSITE[sign] if negated else sign
         return member_of(left.side, sign, self.source.words(listed), [one.side for one in members])
@@ -187,32 +189,44 @@ def _wrong_pair(left: _Operand, sign: str, right: _Operand) -> Message | None:
     return refusals.TEXT_ORDER(operator=sign) if texts and sign not in _OF_TEXTS else None
 
 
-def _never(side: Side, other: _Operand) -> Message | None:
-    """Why a field can never have the value of a constant, if it cannot; limits of the settings may be anything."""
+def _never(side: Side, sign: str, other: _Operand) -> Message | None:
+    """Why a field compares the same with a constant, whatever it is; limits of the settings may be anything."""
     if side.field is None or other.side.names or dotted(other.node):
         return None
     value = other.side.look({})
     if isinstance(value, str):
         return _unknown_text(side.field, value)
-    if value is not None and _is_outside(side.field, value):
-        return refusals.OUT_OF_RANGE(field=side.text, range=_range(side.field), number=other.side.text)
-    return None
+    if value is None:
+        return None
+    words = {"field": side.text, "range": _range(side.field), "number": other.side.text}
+    if _is_outside(side.field, value):
+        return refusals.OUT_OF_RANGE(**words)
+    return refusals.AT_BORDER(**words, operator=sign) if _is_decided(side.field, sign, value) else None
 
 
 def _unknown_text(field: Field, text: str) -> Message | None:
     if not field.texts or text in field.texts:
         return None
-    name = class_of(text)  # also the model's bilingual labels, and the Chinese ones
-    close = [name] if name in field.texts else difflib.get_close_matches(text.lower(), field.texts, n=1)
     shown = f'"{text}"'
-    if close:
-        return refusals.MISSPELT_TEXT(field=field.name, text=shown, close=f'"{close[0]}"')
-    return refusals.UNKNOWN_TEXT(field=field.name, text=shown, known=", ".join(field.texts))
+    name = class_of(text)  # also the model's bilingual labels, and the Chinese ones
+    if name is None:
+        return refusals.PLACEHOLDER(field=field.name, text=shown)
+    close = [name] if name in field.texts else difflib.get_close_matches(name, field.texts, n=1)
+    # Another model's label is a class of its own, as it is read: without capitals or blanks around it.
+    meant = close[0] if close else name
+    return None if meant == text else refusals.MISSPELT_TEXT(field=field.name, text=shown, close=f'"{meant}"')
 
 
 def _is_outside(field: Field, value: float) -> bool:
     below = field.lowest is not None and value < field.lowest
     return below or (field.highest is not None and value > field.highest)
+
+
+def _is_decided(field: Field, sign: str, value: float) -> bool:
+    """Whether a value at the border of the range, beyond which no number is, leaves only one outcome."""
+    if sign in {"<", ">="}:
+        return value == field.lowest
+    return sign in {">", "<="} and value == field.highest
 
 
 def _range(field: Field) -> Message:

@@ -155,7 +155,7 @@ def _wrong_text(found: str) -> Message | None:
     if "\\" in found:
         return refusals.NO_MEANING(found="\\")
     stray = next((character for character in found if not character.isprintable()), None)
-    return refusals.UNPRINTABLE(found=stray) if stray else None
+    return refusals.unprintable(stray) if stray else None
 
 
 def _wrong_word(word: str, following: str) -> Message | None:

@@ -111,8 +111,9 @@ SCORE_MEANT = Phrase(
 TEXT_ORDER = Phrase(
     "texts compare by ==, != and in alone, not by {operator}", "文本只能用 ==、!=、in 比较，不能用 {operator}"
 )
-UNKNOWN_TEXT = Phrase(
-    "{field} is never {text}; it is one of {known}", "{field} 不会是 {text}；可能的值有 {known}"
+PLACEHOLDER = Phrase(
+    "{field} is never {text}: it is the model's placeholder for no class, which is left out",
+    "{field} 不会是 {text}：它是模型的占位标签，不算类别",
 )
 MISSPELT_TEXT = Phrase(
     "{field} is never {text}; did you mean {close}?", "{field} 不会是 {text}；是否想写 {close}？"
@@ -121,12 +122,17 @@ OUT_OF_RANGE = Phrase(
     "{field} lies {range}; a comparison with {number} always comes out the same",
     "{field} 的范围是 {range}；与 {number} 比较，结果永远相同",
 )
+AT_BORDER = Phrase(
+    "{field} lies {range}; {field} {operator} {number} always comes out the same",
+    "{field} 的范围是 {range}；{field} {operator} {number} 的结果永远相同",
+)
 BETWEEN = Phrase("between {lowest:g} and {highest:g}", "{lowest:g} 到 {highest:g}")
 FROM = Phrase("at {lowest:g} or above", "不小于 {lowest:g}")
 CONSTANT = Phrase(
     "this looks at no field, so it always comes out the same",
     "这里没有用到任何字段，结果永远相同",
 )
+SAME_SIDES = Phrase("both sides are {text}, so it always comes out the same", "两边都是 {text}，结果永远相同")
 NO_VALUE = Phrase(
     "this has no value: it divides by zero or is too large", "这里算不出值：除数为零，或数值过大"
 )
@@ -142,6 +148,11 @@ FORMAT = Phrase(
     "小数位数请写成 {number}，百分数请写成 {percent}",
 )
 NO_DIGITS = Phrase("{name} is a text; write it without digits", "{name} 是文本；不能指定小数位数")
+
+
+def unprintable(character: str) -> Message:
+    """A character that nobody can see, told by its number in Unicode."""
+    return UNPRINTABLE(found=f"\\u{ord(character):04x}")
 
 
 def refusal(problem: Message, text: str, start: int, end: int) -> RuleError:

@@ -20,6 +20,8 @@ from emosieve.text import escape, plain_number
 
 MISSING: Final = "-"
 """What stands for a value that the task does not tell."""
+_WIDE_SPACE: Final = "\u3000"
+"""The blank of Chinese typing."""
 _PIECE = re.compile(r"(?P<words>[^{}]+)|(?P<brace>\{\{|\}\})|\{(?P<name>[^{}:]*)(?P<digits>:[^{}]*)?\}")
 _DIGITS = re.compile(r":(\.\d[f%])", re.ASCII)
 
@@ -60,8 +62,8 @@ def compile_message(
     if len(text) > LENGTH_LIMIT:
         raise RuleError(refusals.TOO_LONG(length=len(text), limit=LENGTH_LIMIT), text)
     for start, character in enumerate(text):
-        if not character.isprintable():
-            raise refusal(refusals.UNPRINTABLE(found=character), text, start, start + 1)
+        if not character.isprintable() and character != _WIDE_SPACE:
+            raise refusal(refusals.unprintable(character), text, start, start + 1)
     pieces, position = [], 0
     while position < len(text):
         piece = _PIECE.match(text, position)
