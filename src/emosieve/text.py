@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -61,6 +61,17 @@ class Message:
 
     def __str__(self) -> str:
         return self.text("en")
+
+
+_AND = Phrase("{first}, {second}", "{first}、{second}")
+
+
+def listed(words: Sequence[Message | str]) -> Message | str:
+    """Words one after another, with the comma of the language between them; empty for none."""
+    joined: Message | str = words[0] if words else ""
+    for word in words[1:]:
+        joined = _AND(first=joined, second=word)
+    return joined
 
 
 _VALUE_LIMIT = 4096

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+NO_SETTING = "not a setting; emosieve config schema lists them all"
+OWN_RULES = "write each rule of your own below [[rules.custom]], in double brackets, with name and when"
+OWN_RULES_LIST = (
+    "rules of your own, [[rules.custom]] in a file, are a list of tables with name and when here: "
+)
+RULE_IN_JSON = '[{"name": "close_call", "when": "gap < 0.1"}]'
+
+
 class Sources:
     """A settings file and an environment that a test fills."""
 
@@ -304,6 +312,21 @@ def test_the_other_profiles_stay_beside_ones_own(sources: Sources) -> None:
         (["zzz = 1"], "zzz is not a setting; emosieve config schema lists them all"),
         (['"a\\u001bb" = 1'], "a\\u001bb is not a setting; emosieve config schema lists them all"),
         (["[watch.mode]", "x = 1"], "watch.mode.x is not a setting; did you mean watch.mode?"),
+        (["[report]", "zzz = 1"], f"report.zzz is {NO_SETTING}"),
+        (
+            ["[report]", "rotat_bytes = 1"],
+            "report.rotat_bytes is not a setting; did you mean report.rotate_bytes?",
+        ),
+        (["[profiles.own]", "custom = 1"], f"profiles.own.custom is {NO_SETTING}"),
+        (["[profiles.own]", "rules = 1"], f"profiles.own.rules is {NO_SETTING}"),
+        (
+            ["[[rules.custom]]", 'name = "a"', 'when = "gap < 0.1"', "severity = 1"],
+            f"rules.custom.0.severity is {NO_SETTING}",
+        ),
+        (
+            ["[[rules.custom]]", 'name = "a"', 'when = "gap < 0.1"', 'mesage = "x"'],
+            "rules.custom.0.mesage is not a setting; did you mean rules.custom.0.message?",
+        ),
     ],
 )
 def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str], expected: str) -> None:
@@ -360,7 +383,30 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
         (['language = "fr"'], "language = fr: must be 'zh' or 'en'"),
         (
             ["[rules.actions]", 'ambiguous = "drop"'],
-            "rules.actions.ambiguous = drop: must be 'reject', 'flag', 'off' or 'auto'",
+            "rules.actions.ambiguous = drop: must be 'reject', 'flag' or 'off'",
+        ),
+        (
+            ["[rules.actions]", "audio_missing = 'drop'"],
+            "rules.actions.audio_missing = drop: must be 'reject', 'flag', 'off' or 'auto'",
+        ),
+        (
+            ["[profiles.own.actions]", "noisy = 'auto'"],
+            "profiles.own.actions.noisy = auto: must be 'reject', 'flag' or 'off'",
+        ),
+        (
+            ['profile = "own"', "[profiles.own.actions]", "noisy = 'auto'"],
+            "profiles.own.actions.noisy = auto: must be 'reject', 'flag' or 'off'",
+        ),
+        (["[rules.custom]", 'name = "a"', 'when = "gap < 0.1"'], f"rules.custom: {OWN_RULES}"),
+        (
+            ["[rules.custom]", 'name = "a"', 'when = "gap < 0.1"', "[rules.actions]", "a = 'off'"],
+            f"rules.custom: {OWN_RULES}",
+        ),
+        (["[rules]", 'custom = ["gap < 0.1"]'], f"rules.custom.0 = gap < 0.1: {OWN_RULES}"),
+        (["[rules]", 'custom = "gap < 0.1"'], f"rules.custom = gap < 0.1: {OWN_RULES}"),
+        (
+            ["[[rules.custom]]", f"name = '{'a' * 64}'", 'when = "gap < 0.1"'],
+            f"rules.custom.0.name = {'a' * 64}: has 64 characters; write at most 63",
         ),
         (
             ['timezone = "Asia/Shanghi"'],
@@ -526,6 +572,11 @@ def test_variables_of_others_are_ignored(sources: Sources) -> None:
         ("RULES", "5", "rules = 5: is a table; write [rules] and its keys below it"),
         ("RULES", '{"min_gep": 1}', "rules.min_gep is not a setting; did you mean rules.min_gap?"),
         (
+            "RULES__CUSTOM",
+            '{"name": "a", "when": "gap < 0.1"}',
+            f"rules.custom: {OWN_RULES_LIST}{RULE_IN_JSON}",
+        ),
+        (
             "FILING__NORMAL",
             "../x",
             "filing.normal = ../x: write a single folder name under the root, or an absolute path elsewhere",
@@ -540,11 +591,21 @@ def test_a_wrong_value_in_the_environment_is_named(
     assert f"environment: {expected}" == sources.refusal()
 
 
-def test_a_list_that_is_not_json_is_refused(sources: Sources) -> None:
-    """A bare word for a list in a variable is answered with how lists are written there."""
-    sources.variables(SETTLE__REQUIRE="result.json")
-    assert sources.refusal().startswith('environment: error parsing value for field "settle"')
-    assert sources.refusal().endswith('; write lists as JSON, as ["result.json"]')
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [
+        ("SETTLE__REQUIRE", "result.json", '["result.json"]'),
+        ("RULES__CUSTOM", "gap < 0.1", RULE_IN_JSON),
+        ("RULES__CUSTOM", "[{name: x}]", RULE_IN_JSON),
+        ("RULES", "min_gap=1", '{"KEY": VALUE}'),
+        ("settle__require", "result.json", '["result.json"]'),
+    ],
+)
+def test_what_is_not_json_is_refused(sources: Sources, name: str, value: str, example: str) -> None:
+    """A list or table in a variable that is no JSON is answered with the variable and an example of its kind."""
+    sources.variables(**{"LOG__LEVEL": "info", name: value})
+    assert sources.refusal().startswith(f"environment: EMOSIEVE_{name}: is not JSON: Expecting ")
+    assert sources.refusal().endswith(f"; write it as {example}")
 
 
 # Wrong settings: the command line
@@ -571,6 +632,14 @@ def test_a_list_that_is_not_json_is_refused(sources: Sources) -> None:
         ("profiles=6", "profiles = 6: is a table; write [profiles] and its keys below it"),
         ("profiles.own=6", "profiles.own = 6: is a table; write [profiles.own] and its keys below it"),
         ("root=5", "root = 5: must be text, in quotes"),
+        (
+            "rules.custom=gap < 0.1",
+            f'rules.custom = gap < 0.1: {OWN_RULES_LIST}[{{name = "close_call", when = "gap < 0.1"}}]',
+        ),
+        (
+            'rules.custom={name = "a"}',
+            f'rules.custom: {OWN_RULES_LIST}[{{name = "close_call", when = "gap < 0.1"}}]',
+        ),
         (
             "settle.quiet_seconds=",
             "settle.quiet_seconds = : must be a number",
@@ -610,6 +679,29 @@ def test_a_value_for_a_table_is_refused_over_lower_tables(sources: Sources) -> N
     sources.file("[rules]", "min_gap = 0.1")
     expected = "command line: rules = 1: is a table; write [rules] and its keys below it"
     assert expected == sources.refusal("rules=1")
+
+
+# Rules that another source replaced
+
+
+def test_a_list_of_rules_replaces_a_list(sources: Sources) -> None:
+    """Rules given in a higher source are all there are; what an action says of the others is refused with why."""
+    sources.file("[[rules.custom]]", 'name = "a"', 'when = "gap < 0.1"', "[rules.actions]", 'a = "reject"')
+    sources.variables(RULES__CUSTOM=RULE_IN_JSON)
+    assert (
+        "emosieve.toml: rules.actions.a: there is no rule a, since environment gives another list of "
+        "rules.custom, and lists replace lists; write the rule there as well, or take rules.actions.a out"
+    ) == sources.refusal()
+
+
+@pytest.mark.parametrize("custom", ["[]", '[{name = "b", when = "gap < 0.2"}]'])
+def test_the_highest_list_of_rules_is_in_force(sources: Sources, custom: str) -> None:
+    """An action of a rule that is dropped is refused wherever it stands, and one of the list in force is taken."""
+    sources.file("[[rules.custom]]", 'name = "a"', 'when = "gap < 0.1"')
+    sources.variables(RULES__ACTIONS__A="off")
+    assert sources.load().settings.rule_set.action_of("a") == "off"
+    assert "rules.custom, and lists replace lists" in sources.refusal(f"rules.custom={custom}")
+    assert sources.refusal(f"rules.custom={custom}").startswith("environment: EMOSIEVE_RULES__ACTIONS__A: ")
 
 
 # Unknown profiles
@@ -665,6 +757,7 @@ def test_every_mistake_has_its_line(sources: Sources) -> None:
         ("settle.quiet_seconds=0", "settle.quiet_seconds = 0：必须大于 0"),
         ("report.keep=1.5", "report.keep = 1.5：必须是整数"),
         ("language=fr", "language = fr：只能是 'zh' 或 'en'"),
+        ("log.level=loud", "log.level = loud：只能是 'debug'、'info'、'warning' 或 'error'"),
         ("root=5", "root = 5：必须是文本，请加引号"),
         ("rules=5", "rules = 5：是一张表；请写 [rules]，各项写在它下面"),
         ("settle.require=a", 'settle.require = a：必须是列表，例如 ["result.json"]'),

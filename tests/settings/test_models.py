@@ -374,3 +374,13 @@ def test_the_schema_has_the_defaults() -> None:
     """The schema names the default of every table as the models have it."""
     properties = Settings.model_json_schema()["properties"]
     assert Settings().model_dump(mode="json") == {key: about["default"] for key, about in properties.items()}
+
+
+def test_the_schema_offers_auto_to_one_rule_alone() -> None:
+    """An editor offers for each rule what is taken for it: auto for audio_missing, and for no rule of one's own."""
+    actions = Settings.model_json_schema()["$defs"]["Rules"]["properties"]["actions"]
+    offered = {rule: schema["enum"] for rule, schema in actions["properties"].items()}
+    plain = ["reject", "flag", "off"]
+    assert {**dict.fromkeys(offered, plain), "audio_missing": [*plain, "auto"]} == offered
+    assert plain == actions["additionalProperties"]["enum"]
+    assert "auto" in actions["description"]

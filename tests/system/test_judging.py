@@ -399,7 +399,7 @@ emosieve:    ^^^
     ),
     "auto": (
         'name = "mine"\nwhen = "gap < 0.1"\n[rules.actions]\nmine = "auto"',
-        "auto is for audio_missing alone; write reject, flag or off for mine\n",
+        "rules.actions.mine = auto: must be 'reject', 'flag' or 'off'\n",
     ),
 }
 

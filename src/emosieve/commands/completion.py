@@ -55,7 +55,7 @@ def settings(incomplete: str) -> list[tuple[str, str]]:
     """
     from pydantic import BaseModel  # noqa: PLC0415 - pydantic is slow to import
 
-    from emosieve.settings.loading import setting_fields  # noqa: PLC0415 - the same
+    from emosieve.settings.keys import setting_fields  # noqa: PLC0415 - the same
     from emosieve.settings.models import Settings  # noqa: PLC0415 - the same
 
     typed = incomplete.partition("=")[0]

@@ -1,6 +1,6 @@
 """Why settings are refused: one phrase a reason, and pydantic's own reasons turned into such phrases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from emosieve.errors import RuleError
-from emosieve.text import Message, Phrase, escape
+from emosieve.text import Message, Phrase, escape, listed
+
+OWN_RULES_KEY = "rules.custom"
 
 
 class Refused(ValueError):  # noqa: N818 - raised by validators, who refuse a value
@@ -48,9 +50,13 @@ UNREADABLE = Phrase(
     "{path}：无法读取：{cause}；请给当前用户读取权限",
 )
 NOT_JSON = Phrase(
-    'environment: {cause}; write lists as JSON, as ["result.json"]',
-    '环境变量：{cause}；列表请写成 JSON，例如 ["result.json"]',
+    "environment: {variable}: is not JSON: {cause}; write it as {example}",
+    "环境变量：{variable}：JSON 语法有误：{cause}；请写成 {example} 这样",
 )
+_FILES_EXAMPLE = '["result.json"]'
+_RULES_EXAMPLE = '[{"name": "close_call", "when": "gap < 0.1"}]'
+_RULES_IN_TOML = '[{name = "close_call", when = "gap < 0.1"}]'
+_TABLE_EXAMPLE = '{"KEY": VALUE}'
 NO_EQUALS = Phrase(
     "--set {override}: write --set section.key=value, as --set rules.min_gap=0.1",
     "--set {override}：请写成 --set section.key=value，例如 --set rules.min_gap=0.1",
@@ -77,6 +83,13 @@ _NO_PROFILE = Phrase(
 _MISSPELT_PROFILE = Phrase(
     "there is no profile {name!r} (there are {known}); did you mean {close}?",
     "没有名为 {name!r} 的预设（现有 {known}）；是否想写 {close}？",
+)
+
+_REPLACED_RULE = Phrase(
+    "{origin}: {key}: there is no rule {name}, since {winner} gives another list of rules.custom, and lists "
+    "replace lists; write the rule there as well, or take {key} out",
+    "{origin}：{key}：没有规则 {name}：rules.custom 以{winner}的列表为准，列表会整个替换；"
+    "请把该规则也写到那里，或去掉 {key}",
 )
 
 # Values that validators refuse
@@ -113,9 +126,9 @@ BUILT_IN_NAME = Phrase(
     "{name} is a built-in rule; give yours another name, or change that one under [rules] and [rules.actions]",
     "{name} 是内置规则；请换个名字，或在 [rules] 和 [rules.actions] 中修改内置规则",
 )
-AUTO = Phrase(
-    "auto is for {rule} alone; write reject, flag or off for {name}",
-    "auto 只能用于 {rule}；{name} 请写 reject、flag 或 off",
+LONG_NAME = Phrase(
+    "has {length} characters; write at most {limit}",
+    "共 {length} 个字符；最多 {limit} 个",
 )
 SAME_RULE = Phrase("two rules are named {name}; rename one", "有两条规则都叫 {name}；请改名")
 _WRONG_RULE = Phrase("{problem}\n{text}\n{carets}", "{problem}\n{text}\n{carets}")
@@ -136,6 +149,14 @@ _BOOLEAN = Phrase("must be true or false", "必须是 true 或 false")
 _TABLE = Phrase(
     "is a table; write [{key}] and its keys below it",
     "是一张表；请写 [{key}]，各项写在它下面",
+)
+_OWN_RULES = Phrase(
+    "write each rule of your own below [[rules.custom]], in double brackets, with name and when",
+    "每条自定义规则请写在 [[rules.custom]] 下（双层方括号），包括 name 和 when",
+)
+_OWN_RULES_LIST = Phrase(
+    "rules of your own, [[rules.custom]] in a file, are a list of tables with name and when here: {example}",
+    "自定义规则（配置文件里的 [[rules.custom]]）在此应为列表，每条都有 name 和 when：{example}",
 )
 _WORDS: Mapping[str, Phrase] = MappingProxyType(
     {
@@ -189,9 +210,28 @@ def unknown_key(origin: str, key: str, close: str | None) -> Message:
     return _MISSPELT(**words, close=close) if close else _UNKNOWN(**words)
 
 
+def replaced_rule(origin: str, key: str, name: str, winner: str) -> Message:
+    """Refuse an action of a rule whose list another source replaced."""
+    return _REPLACED_RULE(
+        origin=origin_words(origin), key=escape(key), name=escape(name), winner=origin_words(winner)
+    )
+
+
+def not_json(variable: str, key: str, cause: str, *, is_table: bool) -> Message:
+    """Refuse a variable whose value should be JSON, with one that is."""
+    example = _RULES_EXAMPLE if key == OWN_RULES_KEY else _TABLE_EXAMPLE if is_table else _FILES_EXAMPLE
+    return NOT_JSON(variable=variable, cause=cause, example=example)
+
+
+def expected(choices: Sequence[str]) -> str:
+    """Choices as pydantic tells them."""
+    *others, last = [f"'{choice}'" for choice in choices]
+    return f"{', '.join(others)} or {last}"
+
+
 def unknown_profile(name: str, known: list[str], close: str | None) -> Message:
     """Refuse a profile that nobody defined."""
-    words = {"name": name, "known": ", ".join(known)}
+    words = {"name": name, "known": listed(known)}
     return _MISSPELT_PROFILE(**words, close=close) if close else _NO_PROFILE(**words)
 
 
@@ -202,12 +242,12 @@ def dotted(problem: ErrorDetails) -> str:
 
 def wrong_value(problem: ErrorDetails, origin: str) -> Message:
     """One line for one refused value: which key, from where, and what to write instead."""
-    reason = _reason(problem)
+    reason = _reason(problem, origin)
     value, key = problem["input"], dotted(problem)
     where = {"origin": origin_words(origin), "key": key}
     if problem["type"] == "value_error" and isinstance(value, dict | BaseModel):
         return reason  # two keys that do not go together; it names both
-    if key.startswith("rules.custom") and not isinstance(value, str | int | float):
+    if key.startswith(OWN_RULES_KEY) and not isinstance(value, str | int | float):
         return _KEY(**where, problem=reason)  # a whole table says no more than its place
     if reason.phrase is _WRONG_RULE:
         return _KEY(**where, problem=reason)  # which shows the value itself
@@ -223,7 +263,7 @@ def wrong_rule(error: RuleError) -> Message:
     return _WRONG_RULE(problem=problem, text=text, carets=carets)
 
 
-def _reason(problem: ErrorDetails) -> Message:
+def _reason(problem: ErrorDetails, origin: str) -> Message:
     key, kind, context = dotted(problem), problem["type"], problem.get("ctx", {})
     if isinstance(refused := context.get("error"), Refused):
         return refused.message
@@ -231,9 +271,17 @@ def _reason(problem: ErrorDetails) -> Message:
         return _PERCENT(share=float(problem["input"]) / 100)
     if kind == "literal_error":
         others, _, last = context["expected"].rpartition(" or ")
-        return _WORDS[kind](choices=_CHOICES(others=others, last=last))
+        return _WORDS[kind](choices=_CHOICES(others=listed(others.split(", ")), last=last))
+    if kind in {"tuple_type", "model_type"} and key.startswith(OWN_RULES_KEY):
+        return _own_rules(origin)
     phrase = _WORDS.get(kind)
     return phrase(key=key, **context) if phrase else _OTHER(message=problem["msg"])
+
+
+def _own_rules(origin: str) -> Message:
+    """How rules of somebody's own are written in a source."""
+    examples = {"environment": _RULES_EXAMPLE, "command line": _RULES_IN_TOML}
+    return _OWN_RULES_LIST(example=examples[origin]) if origin in examples else _OWN_RULES()
 
 
 def _is_percent(key: str, value: Any) -> bool:

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core import InitErrorDetails
 
 from emosieve.errors import RuleError
 from emosieve.judge.expression import compile_expression
@@ -17,29 +18,49 @@ from emosieve.settings import refusals
 from emosieve.settings.refusals import Refused
 from emosieve.settings.section import Decibels, Duration, Section, Share
 
-_RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_RULE_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_NAME_LIMIT = 63
 _OWN_RULES_LIMIT = 100
 AUTO_RULE = "audio_missing"
+
+
+def choices_for(rule: str) -> tuple[str, ...]:
+    """The actions that may be written for a rule, built-in or somebody's own."""
+    return get_args(Choice if rule == AUTO_RULE else Action)
+
+
+def _check_choices(actions: Any) -> Any:
+    wrong = [
+        InitErrorDetails(
+            type="literal_error",
+            loc=(name,),
+            input=choice,
+            ctx={"expected": refusals.expected(choices_for(name))},
+        )
+        for name, choice in (actions.items() if isinstance(actions, dict) else ())
+        if choice not in choices_for(name)
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data("actions", wrong)
+    return actions
+
+
 _ACTIONS_SCHEMA: dict[str, Any] = {
     "properties": {
-        rule.name: {"description": rule.meaning.en, "enum": list(get_args(Choice)), "type": "string"}
+        rule.name: {"description": rule.meaning.en, "enum": list(choices_for(rule.name)), "type": "string"}
         for rule in BUILT_IN
-    }
+    },
+    "additionalProperties": {"enum": list(get_args(Action)), "type": "string"},
 }
-
-
-def _auto_alone(actions: dict[str, Choice]) -> dict[str, Choice]:
-    for name, choice in actions.items():
-        if choice == "auto" and name != AUTO_RULE:
-            raise Refused(refusals.AUTO(name=name, rule=AUTO_RULE))
-    return actions
 
 
 def _with_defaults(actions: Any) -> Any:
     return {**DEFAULT_ACTIONS, **actions} if isinstance(actions, dict) else actions
 
 
-Actions = Annotated[dict[str, Choice], Field(json_schema_extra=_ACTIONS_SCHEMA), AfterValidator(_auto_alone)]
+Actions = Annotated[
+    dict[str, Choice], Field(json_schema_extra=_ACTIONS_SCHEMA), BeforeValidator(_check_choices)
+]
 
 
 class CustomRule(Section):
@@ -61,6 +82,8 @@ class CustomRule(Section):
     def _free_name(cls, name: str) -> str:
         if not _RULE_NAME.fullmatch(name):
             raise Refused(refusals.RULE_NAME())
+        if len(name) > _NAME_LIMIT:
+            raise Refused(refusals.LONG_NAME(length=len(name), limit=_NAME_LIMIT))
         if name in DEFAULT_ACTIONS:
             raise Refused(refusals.BUILT_IN_NAME(name=name))
         return name
@@ -102,7 +125,7 @@ class Rules(Section):
     max_clipping: Share = 0.02
     """share 0-1; more of the samples at their ceiling: clipped"""
     actions: Annotated[Actions, BeforeValidator(_with_defaults)] = Field(default={})
-    """by rule, built-in or your own: reject, flag or off"""
+    """by rule, built-in or your own: reject, flag or off; for audio_missing auto as well"""
     custom: tuple[CustomRule, ...] = Field(default=(), max_length=_OWN_RULES_LIMIT)
     """rules of your own, each a [[rules.custom]] table"""
 
@@ -134,7 +157,7 @@ class Profile(Section):
     max_clipping: Share | None = None
     """share 0-1"""
     actions: Actions = Field(default={})
-    """by rule, built-in or your own: reject, flag or off"""
+    """by rule, built-in or your own: reject, flag or off; for audio_missing auto as well"""
 
 
 SHIPPED_PROFILES = {
