@@ -18,9 +18,11 @@ from emosieve.text import (
     Language,
     Phrase,
     escape,
+    exact_number,
     number,
     plain_number,
     point,
+    telling_digits,
     waiting_words,
 )
 
@@ -198,6 +200,46 @@ def test_values_from_outside_are_escaped() -> None:
 def test_a_plain_number_is_as_short_as_tells_it(value: float, shown: str) -> None:
     """Whole numbers stay whole, others have up to three digits, and very small or large ones an exponent."""
     assert shown == plain_number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.6004, "0.6004"),
+        (16000.0, "16000"),
+        (1234567.0, "1234567"),
+        (1e-09, "1e-09"),
+        (0.1 + 0.2, "0.3"),
+        (0.123456789, "0.123456789"),
+        (-20.5, "-20.5"),
+        (1234567890123456.0, "1234567890123456"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_an_exact_number_has_all_that_rules_see(value: float, shown: str) -> None:
+    """A limit is shown with every digit that counts in a comparison, and none besides."""
+    assert shown == exact_number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "digits"),
+    [
+        (0.41, [0.6], 3),
+        (0.6, [0.6], 3),
+        (0.6004, [0.6], 4),
+        (0.5999, [0.6], 4),
+        (0.5998, [0.5999], 4),
+        (0.6004, [0.6004], 4),
+        (0.123456789012, [0.123456789013], 9),
+        (0.60000001, [0.6], 8),
+        (0.6004, [0.1, 0.6], 4),
+        (0.6004, [], 3),
+    ],
+)
+def test_digits_tell_a_value_from_a_limit(value: float, others: list[float], digits: int) -> None:
+    """There are as many as show on which side of each limit it lies, three at least and nine at most."""
+    assert digits == telling_digits(value, *others)
 
 
 @pytest.mark.parametrize(

@@ -84,21 +84,42 @@ def _said(value: object, language: Language) -> object:
     return escape(value, _VALUE_LIMIT) if isinstance(value, str) else value
 
 
-def number(value: float | None, digits: int = 3) -> str:
+FEWEST_DIGITS, MOST_DIGITS = 3, 9
+"""After the point: what a reader needs at least, and what rules compare at most."""
+
+
+def number(value: float | None, digits: int = FEWEST_DIGITS) -> str:
     """A figure of the report, or a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def plain_number(value: float) -> str:
+def plain_number(value: float, digits: int = FEWEST_DIGITS) -> str:
     """A number of any size in as few characters as tell it: 0.6, 1024, 9.123, 2.5e-07."""
     if isinstance(value, int):
         return str(value)
     if value and not _SMALL <= abs(value) < _LARGE:
-        return f"{value:.4g}"
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+        return f"{value:.{digits + 1}g}"
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 _SMALL, _LARGE = 0.001, 1e15
+
+
+def exact_number(value: float) -> str:
+    """A number with all that rules see of it: 0.6004, 16000, 1e-09."""
+    return str(value).removesuffix(".0") if abs(value) >= _LARGE else plain_number(value, MOST_DIGITS)
+
+
+def telling_digits(value: float, *others: float) -> int:
+    """How many digits after the point, 3 to 9, show on which side of other numbers a value lies, or that it is one."""
+
+    def sides(digits: int) -> list[tuple[bool, bool]]:
+        rounded = round(value, digits)
+        return [(rounded < other, rounded > other) for other in limits]
+
+    limits = [round(other, MOST_DIGITS) for other in others]
+    told = (digits for digits in range(FEWEST_DIGITS, MOST_DIGITS) if sides(digits) == sides(MOST_DIGITS))
+    return next(told, MOST_DIGITS)
 
 
 def point(text: str, column: int, width: int = 1) -> tuple[str, str]:

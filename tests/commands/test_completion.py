@@ -164,7 +164,8 @@ def test_several_keys_have_their_meanings() -> None:
         ("settle.quiet_seconds", ["", "2.0"]),
         ("settle.require", [""]),
         ("profiles.social_robot.min_gap", [""]),
-        ("rules.actions.ambiguous=", ["reject", "flag", "off", "auto"]),
+        ("rules.actions.ambiguous=", ["reject", "flag", "off"]),
+        ("rules.actions.audio_missing=", ["reject", "flag", "off", "auto"]),
     ],
 )
 def test_a_single_key_has_its_values(typed: str, values: list[str]) -> None:

@@ -302,6 +302,21 @@ def test_names_in_the_log_are_shown_escaped(swept: Path) -> None:
     assert "\n\\u001b]0;rule " in text
 
 
+def test_limits_are_shown_as_they_are(root: Path, make_task: MakeTask) -> None:
+    """A limit keeps its digits, and a value beside it gets as many as tell on which side of it it lies."""
+    make_task(GOOD, result_bytes(0.5999))
+    own = 'rules.custom=[{name = "close", when = "confidence < 0.6"}, {name = "large", when = "gap * 1e6 < 1234567"}]'
+    options = ("--set", "rules.min_confidence=0.6004", "--set", own, "--set", "language=en")
+    text = told(root / GOOD, *options)
+    rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := line.split()) and len(cells) > 3}
+
+    assert ["fired", "0.600", "0.6004", "reject"] == rows["low_confidence"]
+    assert ["fired", "0.5999", "0.6", "flag"] == rows["close"]
+    assert "1234567" == rows["large"][2]
+    assert "  confidence = 0.5999 < 0.6\n" in text
+    assert "(min_confidence=0.6004)" in told("--rules", *options)
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_it_fits_eighty_columns(swept: Path, language: str) -> None:
     """Every line but those with a path does, in either language."""

@@ -264,6 +264,12 @@ def test_the_reasons_are_the_comparisons_that_decided(text: str, reasons: list[R
         ("frames.count >= 4", "frames.count = 4 >= 4"),
         ("gap - confidence < 0", "gap - confidence = -0.36 < 0"),
         ('top1 in ("other", "sad")', 'top1 = "other" in ("other", "sad")'),
+        ("confidence < 0.4104", "confidence = 0.41 < 0.4104"),
+        ("confidence > 0.4099", "confidence = 0.41 > 0.4099"),
+        ("gap - confidence < -0.3599", "gap - confidence = -0.36 < -0.3599"),
+        ("confidence * 0.2401 > 0.0982", "confidence * 0.2401 = 0.0984 > 0.0982"),
+        ("frames.count in (4, 0.6004, 1e-9)", "frames.count = 4 in (4, 0.6004, 1e-09)"),
+        ("frames.count + 0.0 < 1234567", "frames.count + 0.0 = 4 < 1234567"),
     ],
 )
 def test_a_reason_reads_as_a_line(text: str, said: str) -> None:

@@ -21,7 +21,7 @@ VALUES: dict[str, Any] = {
     "granularity": "a\x1bb",
     "gap": 2.5e-07,
 }
-PARAMETERS = {"min_snr": 10.0}
+PARAMETERS = {"min_snr": 10.0, "min_gap": 0.0504}
 
 
 def said(text: str) -> str:
@@ -42,6 +42,7 @@ def told(text: str) -> tuple[int | None, str]:
     [
         ("", ""),
         ("太吵了 😊", "太吵了 😊"),
+        ("{min_gap}", "0.0504"),
         ("太吵\u3000请重录", "太吵\u3000请重录"),
         ("信噪比 {snr_db} dB，低于 {min_snr}", "信噪比 9.123 dB，低于 10"),
         ("{confidence}{top1}", "0.41other"),

@@ -28,7 +28,7 @@ from emosieve.commands.options import Config, Profile, Set, load_settings, retyp
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
 from emosieve.commands.rules_in_force import show_rules
 from emosieve.errors import SetupError
-from emosieve.text import Language, Message, escape, number, waiting_words
+from emosieve.text import Language, Message, escape, exact_number, number, telling_digits, waiting_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -172,14 +172,18 @@ def _cells(seen: "Observation | None", action: str | None, language: Language) -
         return ["-", "", "", ""]
     outcome = OUTCOMES[seen.outcome]().text(language)
     shown = ACTIONS[action]().text(language) if action else ""
-    return [outcome, _figure(seen.observed), _limit(seen.limit), shown]
+    return [outcome, _figure(seen.observed, seen.limit), _limit(seen.limit), shown]
 
 
-def _figure(observed: Any) -> str:
-    """A share with three digits; a count of bytes or files, or a text, as it is."""
+def _figure(observed: Any, limit: Any) -> str:
+    """A share with three digits, or as many as tell it from the limit; a count of bytes, or a text, as it is."""
+    from emosieve.judge.conditions import numbers_in  # noqa: PLC0415 - needed here alone
+
     if observed is None:
         return ""
-    return number(observed) if isinstance(observed, float) else escape(str(observed))
+    if not isinstance(observed, float):
+        return escape(str(observed))
+    return number(observed, telling_digits(observed, *numbers_in(limit)))
 
 
 def _limit(limit: Any) -> str:
@@ -188,7 +192,7 @@ def _limit(limit: Any) -> str:
         case None:
             return ""
         case int() | float():
-            return f"{limit:g}"
+            return exact_number(limit)
         case str():
             return escape(limit)
         case _:

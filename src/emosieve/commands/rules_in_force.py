@@ -6,7 +6,7 @@ import typer
 
 from emosieve.commands.explain_words import ACTIONS, HEADS
 from emosieve.commands.output import columns, echo_json, hanging, styled
-from emosieve.text import Language, Phrase, escape, plain_number
+from emosieve.text import Language, Phrase, escape, exact_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,5 +55,5 @@ def _lines(rules: "RuleSet", language: Language) -> "Iterator[str]":
 
 
 def _when(rule: "Rule", language: Language) -> str:
-    limits = ", ".join(f"{name}={plain_number(value)}" for name, value in rule.expression.parameters)
+    limits = ", ".join(f"{name}={exact_number(value)}" for name, value in rule.expression.parameters)
     return _WITH(when=rule.expression.text, limits=limits).text(language) if limits else rule.expression.text

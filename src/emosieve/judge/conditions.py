@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol, cast
 
 from emosieve.judge.fields import Field, Kind, Value, Values
-from emosieve.text import plain_number
+from emosieve.text import exact_number, plain_number, telling_digits
 
 DIGITS: Final = 9
 """Numbers are compared after rounding to so many digits: 0.35 - 0.30 is not 0.05 in binary."""
@@ -72,7 +72,10 @@ class Reason:
 
     def __str__(self) -> str:
         """As ``confidence = 0.41 < 0.6``."""
-        return f"{self.left} = {_shown(self.observed)} {self.operator} {_shown(self.limit)}"
+        observed = _shown(self.observed)
+        if isinstance(self.observed, float):
+            observed = plain_number(self.observed, telling_digits(self.observed, *numbers_in(self.limit)))
+        return f"{self.left} = {observed} {self.operator} {_shown(self.limit)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,4 +277,10 @@ def _rounded(value: Known) -> Known:
 def _shown(value: Known | tuple[Known, ...]) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_shown, value))})"
-    return f'"{value}"' if isinstance(value, str) else plain_number(value)
+    return f'"{value}"' if isinstance(value, str) else exact_number(value)
+
+
+def numbers_in(limit: Known | tuple[Known, ...] | None) -> list[float]:
+    """The numbers that a comparison holds a value against; none where it compares texts."""
+    members = limit if isinstance(limit, tuple | list) else (limit,)
+    return [one for one in members if isinstance(one, int | float)]

@@ -16,7 +16,7 @@ from emosieve.judge import refusals
 from emosieve.judge.fields import Field, Value, Values
 from emosieve.judge.language import LENGTH_LIMIT
 from emosieve.judge.refusals import refusal
-from emosieve.text import escape, plain_number
+from emosieve.text import escape, exact_number, plain_number
 
 MISSING: Final = "-"
 """What stands for a value that the task does not tell."""
@@ -99,7 +99,7 @@ def _piece(piece: re.Match[str], fields: Mapping[str, Field], parameters: Mappin
         form = shape[1]
     if name in fields:
         return lambda values: _said(values.get(name), form)
-    said = _said(parameters[name], form)
+    said = format(parameters[name], form) if form else exact_number(parameters[name])
     return lambda _: said
 
 

@@ -10,7 +10,7 @@ from emosieve.judge.ruleset import RuleSet
 from emosieve.service.preflight.lines import Line
 from emosieve.settings import Loaded
 from emosieve.settings.loading import flatten
-from emosieve.text import Message, Phrase, plain_number
+from emosieve.text import Message, Phrase, exact_number
 
 _KEYS = {
     "low_confidence": "rules.min_confidence",
@@ -57,21 +57,21 @@ _GET_NUMPY = Phrase(
 )
 _IS_OFF = Phrase("{rule} is switched off by {key} = 0", "{rule} 已由 {key} = 0 关闭")
 _NEVER_FIRES = Phrase(
-    "{rule} never fires: of nine scores that sum to 1 none is below {key} = {limit:g}",
-    "{rule} 永远不会命中：九个得分之和为 1 时，不会低于 {key} = {limit:g}",
+    "{rule} never fires: of nine scores that sum to 1 none is below {key} = {limit}",
+    "{rule} 永远不会命中：九个得分之和为 1 时，不会低于 {key} = {limit}",
 )
 _NEVER_ALONE = Phrase(
     "{rule} adds a reason but never decides alone: with scores that sum to 1, {other} fires wherever it does "
-    "({other_key} is {other_limit:g}, and {border:g} is enough for that)",
+    "({other_key} is {other_limit}, and {border} is enough for that)",
     "{rule} 只补充原因，不会单独剔除结果：得分之和为 1 时，凡它命中，{other} 也一定命中"
-    "（{other_key} = {other_limit:g}，不低于 {border:g} 时即如此）",
+    "（{other_key} = {other_limit}，不低于 {border} 时即如此）",
 )
 _RAISE = Phrase(
-    "raise {key} above {border:g}, or leave the rule as it is", "请将 {key} 调到 {border:g} 以上，或维持现状"
+    "raise {key} above {border}, or leave the rule as it is", "请将 {key} 调到 {border} 以上，或维持现状"
 )
 _LOWER = Phrase(
-    "lower {other_key} below {border:g} if {rule} is to decide, or let {other} only flag",
-    "如果要让 {rule} 能单独剔除，请将 {other_key} 调到 {border:g} 以下，或将 {other} 改为只标记",
+    "lower {other_key} below {border} if {rule} is to decide, or let {other} only flag",
+    "如果要让 {rule} 能单独剔除，请将 {other_key} 调到 {border} 以下，或将 {other} 改为只标记",
 )
 
 
@@ -122,7 +122,7 @@ def _about_profile(loaded: Loaded) -> Iterator[Line]:
 
 
 def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else plain_number(value)
+    return value if isinstance(value, str) else exact_number(value)
 
 
 def _in_force(rules: RuleSet) -> Line:
@@ -171,13 +171,14 @@ def _default_limit(one: Redundancy) -> float:
 
 
 def _idle_line(one: Redundancy, *, is_news: bool) -> Line:
-    values = {"rule": one.rule, "key": _KEYS[one.rule], "limit": one.limit, "border": one.border}
+    limit, border = exact_number(one.limit), exact_number(one.border)
+    values = {"rule": one.rule, "key": _KEYS[one.rule], "limit": limit, "border": border}
     if one.limit == 0:
         return Line("ok", "rules", _IS_OFF(**values))
-    if one.implied_by is None:
+    if one.implied_by is None or one.implied_by_limit is None:
         message, hint = _NEVER_FIRES(**values), _RAISE(**values)
     else:
         other = {"other": one.implied_by, "other_key": _KEYS[one.implied_by]}
-        message = _NEVER_ALONE(**values, **other, other_limit=one.implied_by_limit)
+        message = _NEVER_ALONE(**values, **other, other_limit=exact_number(one.implied_by_limit))
         hint = _LOWER(**values, **other)
     return Line("warning", "rules", message, hint) if is_news else Line("ok", "rules", message)
