@@ -43,6 +43,11 @@ class SetupError(EmosieveError):
         """All of its messages in one language, one a line; plain text stays as it is."""
         return "\n".join(one.text(language) if isinstance(one, Message) else one for one in self.args)
 
+    @property
+    def line(self) -> str:
+        """All of its messages in one line of English, each without the text of a rule and the carets under it."""
+        return "; ".join(str(one).partition("\n")[0] for one in self.args)
+
     def __str__(self) -> str:
         return self.text("en")
 

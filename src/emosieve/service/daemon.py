@@ -265,7 +265,7 @@ class Daemon:
         try:
             loaded = self._reload()
         except SetupError as error:
-            log.error("settings.refused", cause=str(error), hint="the old settings stay in force")
+            log.error("settings.refused", cause=error.line, hint="the old settings stay in force")
             return
         new = loaded.settings
         held = {key: getattr(self._settings, key) for key in _NEEDS_RESTART}
