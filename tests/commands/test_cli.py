@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve import __version__
@@ -116,6 +117,32 @@ class TestConfig:
         assert ["3.0", "environment"] == rows["settle.quiet_seconds"]
         assert ['"en"', "command line"] == rows["language"]
         assert ["0.3", "default"] == rows["rules.min_top"]
+
+    @pytest.mark.parametrize(("language", "count"), [("en", "2 rules"), ("zh", "2 条规则")])
+    def test_show_has_a_row_for_each_rule_of_ones_own(
+        self, tmp_path: Path, language: str, count: str
+    ) -> None:
+        """A long rule is wrapped beside its name and makes no other line wider; for a program it is one key."""
+        config = tmp_path / "mine.toml"
+        rules = [
+            {
+                "name": "hardly_a_feeling",
+                "when": "scores.unknown > 0.4 or (top1 in ('other', 'unknown') and confidence < 0.8)",
+            },
+            {"name": "faint_and_noisy", "when": "speech_seconds < 0.5 and snr_db < 8"},
+        ]
+        config.write_text(
+            "\n".join(f'[[rules.custom]]\nname = "{one["name"]}"\nwhen = "{one["when"]}"' for one in rules)
+        )
+        shown = run("config", "show", "-c", config, EMOSIEVE_LANGUAGE=language).stdout
+        answer = json.loads(run("config", "show", "-c", config, "--json").stdout)["settings"]
+
+        words = " ".join(shown.split())
+        assert f" rules.custom {count} mine.toml rules.custom.hardly_a_feeling {rules[0]['when']} " in words
+        assert f" rules.custom.faint_and_noisy {rules[1]['when']} profiles." in words
+        assert max(map(cell_len, shown.splitlines())) <= 80
+        (custom,) = [one["value"] for one in answer if one["key"].startswith("rules.custom")]
+        assert rules == [{"name": one["name"], "when": one["when"]} for one in custom]
 
     def test_schema_is_a_json_schema(self) -> None:
         """It describes every section, and forbids unknown keys."""

@@ -49,7 +49,8 @@ def test_a_rejected_task_says_why(swept: Path) -> None:
     (event,) = [event for event in read_log(swept) if event.get("task") == BAD]
     assert f"{event['time'][:19].replace('T', ' ')}  decided  → low_quality/{BAD}" in text
     assert f"Decided with profile default, rules {event['rules_digest']}." in text
-    assert "decide the same" in text
+    digest = event["rules_digest"]
+    assert f"Today's rules (default; {digest}) decide the same." in text
     assert text.endswith(f"to overrule it: emosieve restore {path}\n")
 
 
@@ -300,6 +301,16 @@ def test_names_in_the_log_are_shown_escaped(swept: Path) -> None:
     assert "\x1b" not in text
     assert "\\u001b]0;task: low_quality" in text
     assert "\n\\u001b]0;rule " in text
+
+
+def test_todays_rules_are_named_by_what_differs(swept: Path) -> None:
+    """Limits, actions and rules of one's own that are not as by default, whatever profile they come by."""
+    options = ("--set", "rules.min_snr=8", "--set", "rules.actions.noisy=off")
+    path = swept / "normal" / GOOD
+
+    assert "Today's rules (default: min_snr 8, noisy off; " in " ".join(told(path, *options).split())
+    chinese = told(path, *options, EMOSIEVE_LANGUAGE="zh")
+    assert "按当前规则（default：min_snr 8、noisy 关闭；" in "".join(chinese.split("\n"))
 
 
 def test_limits_are_shown_as_they_are(root: Path, make_task: MakeTask) -> None:

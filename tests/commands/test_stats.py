@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from conftest import MakeTask, read_log, result_bytes
 from emosieve.commands.stats_text import ROWS_SHOWN
+from emosieve.judge.rules import DEFAULT_ACTIONS
 from log_lines import LOG, LOW, SECOND, Line, decided, finding
 from process import overrides, run
 
@@ -253,7 +254,7 @@ class TestComparison:
         write_log(root, LOG)
         said = answer(root, "--with-profile", "psych_screening")
 
-        assert "Now:  profile psych_screening, min_confidence 0.5, min_gap 0.05, min_top 0.3\n" in said
+        assert "Now:  profile psych_screening: min_confidence 0.5, ambiguous flag\n" in said
         assert "Left out: 1, since what a person decided stays\n" in said
         assert ["low_quality", "4", "2"] in rows(said)
         assert ["rejected", "66.7%", "33.3%"] in rows(said)
@@ -265,7 +266,7 @@ class TestComparison:
         write_log(root, LOG)
         said = answer(root, "--with-profile", "psych_screening", EMOSIEVE_LANGUAGE="zh")
 
-        assert "现在：预设 psych_screening" in said
+        assert "现在：预设 psych_screening：min_confidence 0.5、ambiguous 标记\n" in said
         assert ["低质量 → 正常", "2"] in rows(said)
 
     def test_rules_of_the_command_line_are_compared(self, root: Path) -> None:
@@ -275,6 +276,29 @@ class TestComparison:
 
         assert ["normal → low_quality", "1"] in rows(said)
         assert f"emosieve reclassify {root} --dry-run --set rules.min_confidence=0.85\n" in said
+
+    def test_rules_as_by_default_are_told_by_their_profile(self, root: Path) -> None:
+        """Where nothing differs from the defaults the profile's name says it all."""
+        write_log(root, LOG)
+
+        assert "Now:  profile default\n" in answer(root, "--set", "rules.min_gap=0.05")
+
+    def test_the_actions_are_those_in_force(self, root: Path) -> None:
+        """For a program every rule has what it does, auto resolved; people read what differs, wrapped."""
+        write_log(root, LOG)
+        own = 'rules.custom=[{name = "mine", when = "gap < 0.1"}]'
+        options = ("--with-profile", "customer_service", "--set", own, "--set", "rules.min_top=0.3004")
+        actions = document(root, *options)["comparison"]["actions"]
+        said = answer(root, *options)
+
+        assert [*DEFAULT_ACTIONS, "mine"] == list(actions)
+        assert ("flag", "reject", "flag") == (actions["audio_missing"], actions["noisy"], actions["mine"])
+        assert (
+            "Now: profile customer_service: min_confidence 0.7, min_top 0.3004, too_short reject, no_speech "
+            "reject, noisy reject, audio_missing flag, mine flag Left out: 1"
+        ) in " ".join(said.split())
+        (now,) = [line for line in said.splitlines() if line.startswith("Now:")]
+        assert cell_len(now) <= 80
 
     @pytest.mark.parametrize("options", [["--profile", "customer_service"], ["--set", "log.level=error"]])
     def test_other_options_compare_nothing(self, root: Path, options: list[str]) -> None:

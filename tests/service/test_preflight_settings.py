@@ -133,6 +133,17 @@ class TestRules:
             str(line.message),
         )
 
+    def test_all_rules_are_counted_and_named_in_either_language(self) -> None:
+        """Own rules are counted among all, and names stand behind the comma of the language."""
+        own = 'rules.custom=[{name = "mine", when = "gap < 0.1", action = "reject"}]'
+        (line,) = lines_of("actions", own, "rules.actions.ambiguous=off", "rules.actions.scores_missing=off")
+
+        assert "3 reject (low_confidence, no_dominant_emotion, mine), 13 flag, 1 of all" in str(line.message)
+        assert (
+            "3 条剔除（low_confidence、no_dominant_emotion、mine），13 条标记，自定义共 1 条；"
+            "emosieve explain --rules 可列出全部规则"
+        ) == line.message.text("zh")
+
     def test_where_each_rule_decides_that_is_told(self) -> None:
         """With low_confidence as a mere flag the other two decide; without any that rejects, none does."""
         flags = [

@@ -177,6 +177,11 @@ def test_the_rules_in_force_are_shown(config: Path) -> None:
     assert ("flag", {"min_duration": 1.0}, False) == tuple(
         rules["too_short"][key] for key in ("action", "limits", "own")
     )
+    assert ("", True) == (
+        rules["torn"]["message"],
+        rules["noisy"]["message"].startswith("the signal-to-noise"),
+    )
+    assert rules["hissing"]["message"] == "只有底噪：{rms_dbfs:.0f} dBFS"
     assert ("flag", "flag", True) == tuple(rules["torn"][key] for key in ("action", "on_missing", "own"))
     assert max(map(cell_len, shown.splitlines())) <= 80
 
@@ -197,7 +202,7 @@ def test_a_reload_takes_rules_along(spoken: Path, config: Path, make_task: MakeT
     config.write_text('language = "en"\n')
     with Watch(spoken, "--config", str(config), settle__quiet_seconds=0.05) as watch:
         watch.wait_until(lambda: len(names_in(spoken / "normal")) == len(WAVS) + 2)
-        config.write_text(RULES.replace("rms_dbfs", "rms_db"), encoding="utf-8")
+        config.write_text(RULES.replace("rms_dbfs >", "rms_db >") + "\n[log]\nlevel = 1", encoding="utf-8")
         watch.process.send_signal(1)
         refused = watch.wait_for("settings.refused")
         config.write_text(RULES, encoding="utf-8")
@@ -206,7 +211,10 @@ def test_a_reload_takes_rules_along(spoken: Path, config: Path, make_task: MakeT
         make_task("outputs_9", result_bytes(0.8), files={"processed_audio.wav": wav_of(WAVS["outputs_6"])})
         watch.wait_until(lambda: names_in(spoken / "low_quality") == ["outputs_9"])
         assert 0 == watch.stop()
-    assert "there is no field rms_db; did you mean rms_dbfs?" in refused["cause"]
+    assert (
+        f"{config.name}: rules.custom.0.when: column 25: there is no field rms_db; did you mean rms_dbfs?; "
+        f"{config.name}: log.level = 1: must be 'debug', 'info', 'warning' or 'error'"
+    ) == refused["cause"]
 
 
 LISTED = """

@@ -1,9 +1,20 @@
 """``emosieve config``: the effective settings, and their schema."""
 
+from typing import TYPE_CHECKING, Final
+
 import typer
 
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings
-from emosieve.commands.output import Json, columns, echo_json
+from emosieve.commands.output import Json, columns, echo_json, hanging
+from emosieve.text import Phrase, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emosieve.settings import Loaded
+
+_RULE: Final = Phrase("{count} rule", "{count} 条规则")
+_RULES: Final = Phrase("{count} rules", "{count} 条规则")
 
 app = typer.Typer(help="Show the effective settings, or their JSON Schema.", no_args_is_help=True)
 
@@ -21,22 +32,32 @@ def show(
 
     Example: emosieve config show --profile customer_service
     """
-    from emosieve.record.lines import json_bytes  # noqa: PLC0415 - needed here alone
-    from emosieve.settings.refusals import origin_words  # noqa: PLC0415 - the same
-    from emosieve.text import escape  # noqa: PLC0415 - the same
-
     loaded = load_settings(config, profile, overrides, root)
-    rows = loaded.rows()
     if json:
+        rows = loaded.rows()
         settings = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         echo_json({"schema": 1, "settings": settings})
         return
+    typer.echo("\n".join(_lines(loaded)))
+
+
+def _lines(loaded: "Loaded") -> "Iterator[str]":
+    """A line for each key; each own rule has its own, wrapped, so that it does not widen the others' column."""
+    from emosieve.record.lines import json_bytes  # noqa: PLC0415 - needed here alone
+    from emosieve.settings.refusals import OWN_RULES_KEY, origin_words  # noqa: PLC0415 - the same
+
     language = loaded.settings.language
-    shown = [
-        (escape(key), escape(json_bytes(value).decode(), 4096), origin_words(origin).text(language))
-        for key, value, origin in rows
-    ]
-    typer.echo("\n".join(columns(shown)))
+    own = {f"{OWN_RULES_KEY}.{rule.name}": rule.when for rule in loaded.settings.rules.custom}
+    rows = []
+    for key, value, origin in loaded.rows():
+        shown, source = escape(json_bytes(value).decode(), 4096), origin_words(origin).text(language)
+        if own and key == OWN_RULES_KEY:
+            count = (_RULES if len(own) > 1 else _RULE)(count=len(own)).text(language)
+            rows += [(key, count, source), *((name, "|", "") for name in own)]
+        else:
+            rows.append((escape(key), shown, source))
+    for row, line in zip(rows, columns(rows), strict=True):
+        yield from hanging(line.removesuffix("|"), own[row[0]]) if row[0] in own else [line]
 
 
 @app.command()

@@ -26,7 +26,7 @@ from emosieve.commands.explain_words import (
 )
 from emosieve.commands.options import Config, Profile, Set, load_settings, retyped
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
-from emosieve.commands.rules_in_force import show_rules
+from emosieve.commands.rules_in_force import differences, show_rules
 from emosieve.errors import SetupError
 from emosieve.text import Language, Message, escape, exact_number, number, telling_digits, waiting_words
 
@@ -247,10 +247,7 @@ def _notes(one: "Explanation", language: Language) -> "Iterator[Message]":
     if one.today is not None:
         key = "differs" if one.differs else "same" if one.decision else "would"
         verdict = STATES[one.today.name]()
-        limits = one.rules.limits
-        numbers = f"{limits.min_confidence:g} {limits.min_gap:g} {limits.min_top:g}"
-        values = {"profile": one.rules.profile, "numbers": numbers, "digest": one.rules.digest}
-        yield NOTES[key](**values, verdict=verdict)
+        yield NOTES[key](rules=differences(one.rules), digest=one.rules.digest, verdict=verdict)
     if one.is_by_hand:
         yield NOTES["by_hand"]()
 

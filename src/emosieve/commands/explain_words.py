@@ -93,16 +93,16 @@ NOTES: Final = {
         "Decided with profile {profile}, rules {digest}.", "判定时使用预设 {profile}，规则指纹 {digest}。"
     ),
     "same": Phrase(
-        "Today's rules ({profile}: {numbers}; {digest}) decide the same.",
-        "按当前规则（{profile}：{numbers}；{digest}）判定相同。",
+        "Today's rules ({rules}; {digest}) decide the same.",
+        "按当前规则（{rules}；{digest}）判定相同。",
     ),
     "differs": Phrase(
-        "Today's rules ({profile}: {numbers}; {digest}) would decide otherwise: {verdict}.",
-        "按当前规则（{profile}：{numbers}；{digest}）判定会不同：{verdict}。",
+        "Today's rules ({rules}; {digest}) would decide otherwise: {verdict}.",
+        "按当前规则（{rules}；{digest}）判定会不同：{verdict}。",
     ),
     "would": Phrase(
-        "Today's rules ({profile}: {numbers}; {digest}) say {verdict}.",
-        "按当前规则（{profile}：{numbers}；{digest}）判定为：{verdict}。",
+        "Today's rules ({rules}; {digest}) say {verdict}.",
+        "按当前规则（{rules}；{digest}）判定为：{verdict}。",
     ),
     "unwatched": Phrase(
         "No emosieve watches this root: nothing happens until watch or sweep runs.",

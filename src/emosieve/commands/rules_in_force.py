@@ -1,12 +1,13 @@
 """``emosieve explain --rules``: the rules themselves, with the limits and actions that the settings give them."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from emosieve.commands.explain_words import ACTIONS, HEADS
 from emosieve.commands.output import columns, echo_json, hanging, styled
-from emosieve.text import Language, Phrase, escape, exact_number
+from emosieve.text import Language, Message, Phrase, escape, exact_number, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,28 @@ if TYPE_CHECKING:
 _LIKE: Final = {"reject": "low_quality", "flag": None, "off": None}
 _WHEN: Final = Phrase("fires when", "命中条件")
 _WITH: Final = Phrase("{when}  ({limits})", "{when}（{limits}）")
+_DIFFERS: Final = Phrase("{profile}: {changed}", "{profile}：{changed}")
+_DOES: Final = Phrase("{rule} {action}", "{rule} {action}")
 _END: Final = Phrase("profile {profile}, rules {digest}", "预设 {profile}，规则指纹 {digest}")
+
+
+def differences(rules: "RuleSet") -> Message | str:
+    """The profile of rules, and what of them differs from the defaults, rules of one's own included."""
+    from emosieve.judge.ruleset import RuleSet  # noqa: PLC0415 - only what compares needs it
+
+    default = RuleSet()
+    limits = asdict(default.limits)
+    changed: list[Message | str] = [
+        f"{name} {exact_number(value)}"
+        for name, value in asdict(rules.limits).items()
+        if value != limits[name]
+    ]
+    changed += [
+        _DOES(rule=rule.name, action=ACTIONS[rule.action]())
+        for rule in rules.all
+        if rule.action != default.action_of(rule.name)
+    ]
+    return _DIFFERS(profile=rules.profile, changed=listed(changed)) if changed else escape(rules.profile)
 
 
 def show_rules(settings: "Settings", *, json: bool) -> None:
@@ -39,6 +61,7 @@ def _document(rule: "Rule") -> dict[str, object]:
         "fields": rule.expression.fields,
         "on_missing": rule.on_missing,
         "own": rule.is_own,
+        "message": rule.message.text if rule.message else "",
     }
 
 

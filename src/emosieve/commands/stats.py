@@ -141,7 +141,7 @@ def _compared(comparison: "Comparison") -> dict[str, Any]:
     return {
         "profile": rules.profile,
         "limits": asdict(rules.limits),
-        "actions": dict(rules.actions),
+        "actions": {rule.name: rule.action for rule in rules.all},
         "rules_digest": rules.digest,
         "by_hand": comparison.by_hand,
         "undecided": comparison.undecided,

@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from emosieve.commands.output import columns, shortened, styled
+from emosieve.commands.output import columns, hanging, shortened, styled
+from emosieve.commands.rules_in_force import differences
 from emosieve.record.breakdown import Breakdown, Period, RuleCount
 from emosieve.record.comparison import Comparison, RuleChange
 from emosieve.record.statistics import Tally
@@ -60,7 +61,8 @@ WORDS: Mapping[str, Phrase] = {
         zh="另有 {count:,} 种较少见的情感未列出，--json 输出全部",
     ),
     "rules_then": Phrase(en="Then: each by the rules of its day", zh="原先：各判定当时所用的规则"),
-    "rules_now": Phrase(en="Now:  profile {profile}, {limits}", zh="现在：预设 {profile}，{limits}"),
+    "rules_now": Phrase(en="Now:  ", zh="现在："),
+    "rules_of": Phrase(en="profile {rules}", zh="预设 {rules}"),
     "undecided": Phrase(
         en="Not known of {count:,}: these rules ask for audio that was not measured then; reclassify measures it",
         zh="有 {count:,} 个无法试算：这些规则要用音频，当时没有测量；reclassify 会测量",
@@ -133,16 +135,14 @@ def _tables(breakdown: Breakdown, language: Language) -> list[str]:
 
 
 def _compared(comparison: Comparison, language: Language) -> list[str]:
-    changes, limits = comparison.by_rule(), comparison.rules.limits
-    named = (
-        f"min_confidence {limits.min_confidence:g}, min_gap {limits.min_gap:g}, min_top {limits.min_top:g}"
-    )
+    changes = comparison.by_rule()
+    now = say("rules_of", language, rules=differences(comparison.rules))
     counts = {"by_hand": comparison.by_hand, "undecided": comparison.undecided}
     left_out = [say(key, language, count=count) for key, count in counts.items() if count]
     return [
         "",
         say("rules_then", language),
-        say("rules_now", language, profile=comparison.rules.profile, limits=named),
+        *hanging(say("rules_now", language), now),
         *left_out,
         *_then_and_now(comparison.then, comparison.now, language),
         *_fired(changes, language),

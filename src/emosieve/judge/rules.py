@@ -129,7 +129,7 @@ BUILT_IN: Final = (
         "flag",
         Phrase(
             "no speech: digital silence, or sound without any dynamics",
-            "没有语音：数字静音，或毫无起伏的声音",
+            "没有语音：全零静音，或毫无起伏的声音",
         ),
         "the audio holds no speech: digital silence, or sound without any dynamics",
         Phrase("no speech", "没有语音"),

@@ -10,7 +10,7 @@ from emosieve.judge.ruleset import RuleSet
 from emosieve.service.preflight.lines import Line
 from emosieve.settings import Loaded
 from emosieve.settings.loading import flatten
-from emosieve.text import Message, Phrase, exact_number
+from emosieve.text import Message, Phrase, exact_number, listed
 
 _KEYS = {
     "low_confidence": "rules.min_confidence",
@@ -27,7 +27,6 @@ _SOURCES = {
 }
 _FILE = Phrase("{source}", "{source}")
 _PROFILE_OF = Phrase("profile {name}", "预设 {name}")
-_AND = Phrase("{first}, {second}", "{first}、{second}")
 
 _PROFILE_KEEPS = Phrase("{name}: all that it says is in force", "{name}：其设置均已生效")
 _OVERRULED = Phrase(
@@ -43,7 +42,7 @@ _ALL_DECIDE = Phrase("each rule that rejects can decide alone", "每条剔除规
 _NONE_REJECTS = Phrase("none of the three rules rejects", "三条规则都不剔除")
 _IN_FORCE = Phrase(
     "{rejects} reject ({rejecting}), {flags} flag, {own} of all are your own; emosieve explain --rules lists them",
-    "{rejects} 条剔除（{rejecting}），{flags} 条标记，其中自定义 {own} 条；emosieve explain --rules 可列出全部规则",
+    "{rejects} 条剔除（{rejecting}），{flags} 条标记，自定义共 {own} 条；emosieve explain --rules 可列出全部规则",
 )
 _NONE = Phrase("none", "无")
 _LISTENS = Phrase("the samples are measured, for {rules}", "会测量音频采样点，用于 {rules}")
@@ -89,10 +88,7 @@ def _sources(origins: Mapping[str, str]) -> Line:
     named = sorted(set(origins.values()) - {"default"})
     if not named:
         return Line("ok", "settings", _ALL_DEFAULTS())
-    sources = _source(named[0])
-    for one in named[1:]:
-        sources = _AND(first=sources, second=_source(one))
-    return Line("ok", "settings", _VALID(sources=sources))
+    return Line("ok", "settings", _VALID(sources=listed([_source(one) for one in named])))
 
 
 def _source(origin: str) -> Message:
@@ -129,14 +125,14 @@ def _in_force(rules: RuleSet) -> Line:
     """Every rule that is not off, by what it does."""
     rejecting = [rule.name for rule in rules.in_force if rule.action == "reject"]
     flags, own = len(rules.in_force) - len(rejecting), sum(rule.is_own for rule in rules.in_force)
-    names = ", ".join(rejecting) or _NONE()
+    names = listed(rejecting) or _NONE()
     return Line("ok", "actions", _IN_FORCE(rejects=len(rejecting), rejecting=names, flags=flags, own=own))
 
 
 def _about_audio(rules: RuleSet) -> Line:
     """Whether rules that look at samples can; one that rejects and never fires is worth a warning."""
     listening = [rule for rule in rules.in_force if rule.depth == "samples"]
-    names = ", ".join(rule.name for rule in listening)
+    names = listed([rule.name for rule in listening])
     if has_numpy():
         return Line("ok", "audio", _LISTENS(rules=names))
     is_missed = any(rule.action == "reject" or rule.is_own for rule in listening)
