@@ -78,7 +78,7 @@ def test_an_error_is_in_the_language_of_the_settings(tmp_path: Path) -> None:
             "x：上级目录中没有 decisions.jsonl；请加 --set root=输出目录，或给出输出目录内的路径",
         ),
         (["sweep", "-c", "no.toml"], "no.toml：没有这个配置文件；请检查 --config 或环境变量 EMOSIEVE_CONFIG"),
-        (["sweep", "--profile", "nobody"], "没有名为 'nobody' 的预设；可选：default, customer_service"),
+        (["sweep", "--profile", "nobody"], "没有名为 'nobody' 的预设；可选：default、customer_service"),
         (["sweep", "--set", "x"], "--set x：请写成 --set section.key=value，例如 --set rules.min_gap=0.1"),
     ],
 )
