@@ -1,4 +1,4 @@
-"""What a sweep is held against: the same calls without emosieve's code, the least that files at all, and the obvious script.
+"""What a sweep is held against: the same calls without its code, the least, and the obvious script.
 
 Each is a process of its own: ``python tests/benchmarks/sweeping.py WAY ROOT``.
 """
@@ -135,7 +135,11 @@ def obvious(root: str) -> None:
         with result.open(encoding="utf-8") as file:
             document = json.load(file)
         top = sorted(document["scores"].items(), key=itemgetter(1), reverse=True)
-        low = document["confidence"] < 0.6 or top[0][1] - top[1][1] < 0.05 or max(document["scores"].values()) < 0.3
+        low = (
+            document["confidence"] < 0.6
+            or top[0][1] - top[1][1] < 0.05
+            or max(document["scores"].values()) < 0.3
+        )
         folder = home / ("low_quality" if low else "normal")
         folder.mkdir(exist_ok=True)
         shutil.move(str(result.parent), str(folder))

@@ -138,7 +138,12 @@ def _compared(comparison: Comparison, language: Language) -> list[str]:
     changes = comparison.by_rule()
     now = say("rules_of", language, rules=differences(comparison.rules))
     counts = {"by_hand": comparison.by_hand, "undecided": comparison.undecided}
-    left_out = [say(key, language, count=count) for key, count in counts.items() if count]
+    left_out = [
+        line
+        for key, count in counts.items()
+        if count
+        for line in hanging("", say(key, language, count=count))
+    ]
     return [
         "",
         say("rules_then", language),
