@@ -18,6 +18,11 @@ TEXTS = {language: readme.read_text(encoding="utf-8") for language, readme in RE
 BLOCK = re.compile(r"(?:<!-- (\w+) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 IN_CI = {"demo", "tests"}
 """The two commands that ``.ci/run`` takes from the README and runs by themselves."""
+DEPLOYED = {
+    "systemd": ("deploy/systemd/emosieve.service",),
+    "docker": ("deploy/docker/Dockerfile", "deploy/docker/compose.yaml"),
+}
+"""Commands that stand in the heads of these files as well, from which ``tests/deploy`` takes or imitates them."""
 
 
 def blocks(language: Language, kind: str) -> list[str]:
@@ -30,10 +35,21 @@ def test_every_block_is_run_or_read_by_a_test(language: Language) -> None:
     """No command stands in a README that nobody runs."""
     marks = {mark for mark, kind, _ in BLOCK.findall(TEXTS[language]) if kind == "sh"}
 
-    assert {"install", *IN_CI} == marks
+    assert {"install", *IN_CI, *DEPLOYED} == marks
     assert {"console", "json", "sh", "text", "toml"} >= {
         kind for _, kind, _ in BLOCK.findall(TEXTS[language])
     }
+
+
+@pytest.mark.parametrize("language", READMES)
+@pytest.mark.parametrize("mark", DEPLOYED)
+def test_a_deployment_is_begun_as_its_files_say(language: Language, mark: str) -> None:
+    """Each command for a deployment stands in the head of what it deploys."""
+    heads = "".join((TOP / name).read_text(encoding="utf-8") for name in DEPLOYED[mark])
+    (text,) = (text for found, _, text in BLOCK.findall(TEXTS[language]) if found == mark)
+    commands = [re.sub(r"^OUTPUTS=\S+ | +#.*$", "", line) for line in text.splitlines()]
+
+    assert [] == [command for command in commands if command not in heads]
 
 
 @pytest.mark.parametrize("language", READMES)

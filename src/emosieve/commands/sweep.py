@@ -57,6 +57,16 @@ def sweep(
             help="At most so long for tasks written just now; else quiet time + 3.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes that judge; worth it where audio is measured.",
+        ),
+    ] = 1,
     json: Json = False,
     config: Config = None,
     profile: Profile = None,
@@ -90,6 +100,7 @@ def sweep(
             settings,
             wait=wait,
             dry_run=dry_run,
+            workers=workers,
             progress=lambda done, total: bar.update(row, completed=done, total=total),
         )
     if json:

@@ -76,6 +76,11 @@ class Result:
     timestamp: str | None = None
     frames: Frames | None = None
 
+    def __reduce__(self) -> tuple[type["Result"], tuple[Any, ...]]:
+        # A read-only view of the scores cannot be sent to another process, and what is cached need not be.
+        known = (self.emotion, self.confidence, dict(self.scores), self.granularity, self.timestamp)
+        return Result, (*known, self.frames)
+
     @cached_property
     def ranking(self) -> tuple[str, ...]:
         """The classes that have scores, the highest first; of equal ones as they stand in ``scores``."""

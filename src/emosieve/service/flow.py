@@ -1,7 +1,7 @@
 """The flow of one root: listing, settling, judging, intake. The daemon feeds it for ever, a sweep once."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -16,7 +16,7 @@ from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
 from emosieve.record.statistics import Tally
 from emosieve.revision import REVIEWS_NAME
-from emosieve.service.judging import judge_task
+from emosieve.service.judging import Alone, Judges, Look
 from emosieve.service.liveness import Trouble
 from emosieve.service.meter import Meter
 from emosieve.settings import Settings
@@ -24,7 +24,7 @@ from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import FILE_LIMIT, Inbox
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
-from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
+from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled
 
 BATCH: Final = 256
 """Tasks to one commit: one fdatasync for all of them, and no long wait for a signal."""
@@ -72,6 +72,7 @@ class Flow:
         self.dry_run = dry_run
         self.clock = clock or Clock()
         self._meter = meter or Meter()
+        self.judges: Judges = Alone(root)
         self.intake = Intake(root, settings, self.clock.wall)
         self.intake.log.patience = _LOCK_PATIENCE_SECONDS
         self.rules = settings.rule_set
@@ -136,8 +137,9 @@ class Flow:
         proposals: list[Proposal] = []
         files = 0  # of them all, whose surveys are held until they are filed
         until = self.clock.monotonic() + _STEP_SECONDS
-        for looks, outcome in enumerate(self.settling.look(), start=1):
-            proposal = self._propose(outcome, should_stop)
+        judged = self.judges.judged(self._looks(), self.rules, should_stop)
+        for looks, (outcome, judgement) in enumerate(judged, start=1):
+            proposal = self._propose(outcome, judgement)
             if proposal is not None:
                 proposals.append(proposal)
                 files += len(proposal.survey.files)
@@ -161,7 +163,7 @@ class Flow:
 
     def due_in(self) -> float | None:
         """Seconds until ``step`` has something to do; ``None`` when nothing is pending, nor to be mended."""
-        due = self.settling.due_in()
+        due = 0.0 if self.judges.is_ahead else self.settling.due_in()
         mend = 0.0 if self.is_blocked and self._must_try() else self._mend_at - self.clock.monotonic()
         soonest = min(mend, math.inf if due is None else due)
         return None if soonest == math.inf else max(soonest, self.blocked_for())
@@ -170,31 +172,37 @@ class Flow:
         """Seconds until filing is tried again after it failed as a whole; 0 when it works."""
         return max(0.0, self._blocked_until - self.clock.monotonic())
 
-    def _propose(self, outcome: Outcome, should_stop: Callable[[], bool]) -> Proposal | None:
-        match outcome:
-            case Settled():
-                return self._judge(outcome, should_stop)
-            case Waiting(reason="internal") if self.settling.tell_once(outcome.name):
-                log.error("internal.error", task=outcome.name, cause=outcome.message)
-                return None
-            case Waiting(reason="unreadable") if self.settling.tell_once(outcome.name):
-                log.warning("task.unreadable", task=outcome.name, cause=outcome.message)
-                return None
-            case Malformed():
+    def _propose(self, outcome: Outcome, judgement: Proposal | Lack | None) -> Proposal | None:
+        """What should become of a task that was looked at, and judged if it is settled."""
+        match judgement, outcome:
+            case Proposal(), _:
+                return judgement
+            case Lack(reason, message), Settled(survey):
+                self._tell(self.settling.defer(survey.name, reason, message))
+            case _, Malformed():
                 return refuse(outcome)
-            case NoResult():
+            case _, NoResult():
                 return self._adopt(outcome)
+            case _, Waiting():
+                self._tell(outcome)
             case _:
-                return None
+                pass
+        return None
 
-    def _judge(self, settled: Settled, should_stop: Callable[[], bool]) -> Proposal | None:
-        survey = settled.survey
-        age = self.clock.wall() - survey.changed_ns / 1e9
-        gives_up = age >= self.settling.policy.give_up_seconds
-        judged = judge_task(self.root, settled, self.rules, should_stop, gives_up=gives_up)
-        if isinstance(judged, Proposal):
-            return judged
-        return self._propose(self.settling.defer(survey.name, judged.reason, judged.message), should_stop)
+    def _tell(self, waiting: Waiting) -> None:
+        """Log once that a task cannot be read, or that the fault is our own."""
+        if waiting.reason == "internal" and self.settling.tell_once(waiting.name):
+            log.error("internal.error", task=waiting.name, cause=waiting.message)
+        elif waiting.reason == "unreadable" and self.settling.tell_once(waiting.name):
+            log.warning("task.unreadable", task=waiting.name, cause=waiting.message)
+
+    def _looks(self) -> Iterator[Look]:
+        for outcome in self.settling.look():
+            gives_up = False
+            if isinstance(outcome, Settled):
+                age = self.clock.wall() - outcome.survey.changed_ns / 1e9
+                gives_up = age >= self.settling.policy.give_up_seconds
+            yield outcome, gives_up
 
     def _adopt(self, late: NoResult) -> Proposal | None:
         name = late.survey.name

@@ -1,13 +1,56 @@
 """One settled task judged: its audio measured, its evidence held against the rules. A function of that task alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from emosieve.errors import AudioStopped, cause_of
 from emosieve.judge.audio import Audio
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
 from emosieve.watch.listening import listen, wavs_of
+from emosieve.watch.settle import Outcome
 from emosieve.watch.wholeness import Lack, Settled
+
+Look = tuple[Outcome, bool]
+"""What a look at a task gave, and whether waiting for a settled one has to end."""
+Judged = tuple[Outcome, Proposal | Lack | None]
+"""The same, with what should become of a settled one."""
+
+
+class Judges(Protocol):
+    """Who judges what the looks give, in their order."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether looks were taken that are still to be given."""
+
+    def judged(
+        self, looks: Iterator[Look], rules: RuleSet, should_stop: Callable[[], bool]
+    ) -> Iterator[Judged]:
+        """Each look with its judgement; whoever stops asking may go on later."""
+
+
+class Alone:
+    """Judges each task when it is looked at, in this process.
+
+    Args:
+        root: the folder that the tasks stand in.
+    """
+
+    is_ahead = False
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def judged(
+        self, looks: Iterator[Look], rules: RuleSet, should_stop: Callable[[], bool]
+    ) -> Iterator[Judged]:
+        """Each look with its judgement."""
+        for outcome, gives_up in looks:
+            if isinstance(outcome, Settled):
+                yield outcome, judge_task(self._root, outcome, rules, should_stop, gives_up=gives_up)
+            else:
+                yield outcome, None
 
 
 def judge_task(

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -51,12 +52,13 @@ def _no_progress(_done: int, _total: int) -> None:
     pass
 
 
-def sweep(
+def sweep(  # noqa: PLR0913 - one parameter an option
     root: str,
     settings: Settings,
     *,
     wait: float | None = None,
     dry_run: bool = False,
+    workers: int = 1,
     progress: Callable[[int, int], object] = _no_progress,
 ) -> Swept:
     """File all settled tasks of a root, and wait for those that are only too young.
@@ -68,6 +70,7 @@ def sweep(
         settings: of this root.
         wait: seconds to wait for tasks that may still settle; quiet time + 3 when not given.
         dry_run: say what would be done; takes no lock and writes nothing at all.
+        workers: processes that judge; worth it where audio is measured.
         progress: called with the number of tasks done and of those known.
 
     Raises:
@@ -89,10 +92,27 @@ def sweep(
         if not flow.dry_run:
             lock.acquire()
         try:
-            swept = _run(flow, seconds, progress, stop, dry_run=dry_run)
+            with _judging(flow, settings, workers):
+                swept = _run(flow, seconds, progress, stop, dry_run=dry_run)
         finally:
             lock.release()
     return replace(swept, stopped_by=stop.number)
+
+
+@contextmanager
+def _judging(flow: Flow, settings: Settings, workers: int) -> Iterator[None]:
+    """Let so many processes judge meanwhile."""
+    if workers == 1:
+        yield
+        return
+    from emosieve.service.pool import Pool  # noqa: PLC0415 - few ask for more than one process
+
+    pool = Pool(flow.root, settings.rule_set, workers)
+    flow.judges = pool
+    try:
+        yield
+    finally:
+        pool.close()
 
 
 class _Stop:
