@@ -1,63 +1,170 @@
-"""From the last write of a task to its place: alone, and beside tasks that never settle, side by side.
+"""From the last write of a task to its place, and what is lost on the way, at several rates.
 
-``python tests/benchmarks/latency.py [--rounds N]`` prints one table.
+A task is *early* when it was moved while it was still being written, so that a
+file of it was lost; *lost* when it never got to its place. Latency is that of
+the others, without the time that a way waits on purpose.
 """
 
 import argparse
-import statistics
+import logging
+import os
+import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import (
+    HERE,
+    PYTHON,
+    READY,
+    arguments,
+    filed,
+    in_turn,
+    numbers,
+    running,
+    session_cpu_seconds,
+    spread,
+    table,
+    watching,
+)
+from simulation import SimulatedWebUI, Written
 
-from conftest import read_log
-from process import Watch
-from simulation import SimulatedWebUI
-
-RATE, COUNT, QUIET_SECONDS = 20, 400, 0.5
+QUIET_SECONDS = 0.5
+PATIENCE_SECONDS = 10
+"""How long nothing may be filed before what still stands is lost."""
 
 
-def delays(stuck: int) -> list[float]:
-    """Milliseconds between the end of the quiet time after each last write and the move.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A program that files tasks as they come.
 
-    Args:
-        stuck: how many tasks without a result stand there from the beginning.
+    Attributes:
+        command: its command line, to which the root is added unless it is there.
+        ready: what it says when it is ready.
+        waits: seconds that it waits on purpose after the last write.
     """
+
+    command: tuple[str, ...]
+    ready: str
+    waits: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run: sorted milliseconds of each task that is whole in its place, and what became of the others."""
+
+    delays: list[float]
+    early: int
+    lost: int
+    cpu: float
+
+    def percentile(self, share: float) -> float:
+        """Milliseconds that this share of the tasks took at most."""
+        return (
+            self.delays[min(len(self.delays) - 1, int(len(self.delays) * share))]
+            if self.delays
+            else float("nan")
+        )
+
+
+def ways() -> dict[str, Way]:
+    """All of them; ends where a tool is missing."""
+    missing = [
+        package
+        for tool, package in (("inotifywait", "inotify-tools"), ("jq", "jq"))
+        if not shutil.which(tool)
+    ]
+    if missing:
+        sys.exit(f"something to compare with is missing:\n  apt-get install {' '.join(missing)}")
+    emosieve = watching("ROOT", f"settle.quiet_seconds={QUIET_SECONDS}")
+    return {
+        "**emosieve**": Way(tuple(emosieve), READY, QUIET_SECONDS),
+        "(d) inotifywait, jq, mv": Way((str(HERE / "inotifywait_loop.sh"), "ROOT"), "Watches established"),
+        "(e) recursive watchdog": Way((PYTHON, str(HERE / "watchdog_handler.py"), "ROOT"), "ready"),
+    }
+
+
+def run(way: Way, rate: int, count: int) -> Outcome:
+    """Write so many tasks at a rate, and look where they went."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for number in range(stuck):
-            (root / f"outputs_20230101_{number:06}").mkdir()
         webui = SimulatedWebUI(root, quiet_seconds=QUIET_SECONDS, reuse=0.0)
-        with Watch(root, settle__quiet_seconds=QUIET_SECONDS) as watch:
-            watch.wait_for("watch.ready")
-            webui.run(RATE, COUNT)
-            for _ in webui.written:
-                watch.wait_for("task.filed")
-            watch.stop()
-        places = {event["task"]: root / event["destination"] for event in read_log(root)}
-        return [
-            (places[one.name].stat().st_ctime_ns - one.last_write_ns) / 1e6 - QUIET_SECONDS * 1e3
-            for one in webui.written
-        ]
+        command = [folder if part == "ROOT" else part for part in way.command]
+        with running(command, way.ready) as process:
+            webui.run(rate, count)
+            wait_for_the_last(folder, count)
+            cpu = session_cpu_seconds(process.pid)
+        places = {one.name: place_of(root, one) for one in webui.written}
+        delays, early, lost = [], 0, 0
+        for one in webui.written:
+            place = places[one.name]
+            if place is None:
+                lost += 1
+            elif not one.last_write_ns:
+                # The writer met no directory where it had begun one.
+                early += 1
+            else:
+                delays.append((place.stat().st_ctime_ns - one.last_write_ns) / 1e6 - way.waits * 1e3)
+        return Outcome(sorted(delays), early, lost, cpu)
+
+
+def wait_for_the_last(root: str, count: int) -> None:
+    """Until all are filed, or none has been for long."""
+    done, since = filed(root), time.monotonic()
+    while done < count and time.monotonic() - since < PATIENCE_SECONDS:
+        time.sleep(0.1)
+        if (now := filed(root)) != done:
+            done, since = now, time.monotonic()
+
+
+def place_of(root: Path, task: Written) -> Path | None:
+    """Where it was filed, if it was."""
+    places = (root / folder / task.name for folder in ("normal", "low_quality"))
+    return next((place for place in places if (place / "result.json").exists()), None)
+
+
+def tasks_at(rate: int) -> int:
+    """Enough tasks for a percentile, and not more than a minute of them."""
+    return min(600, max(60, rate * 20))
 
 
 def main() -> None:
-    """Measure in turn and print the table."""
+    """Write at every rate to every way in turn, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    found: dict[int, list[list[float]]] = {0: [], 1000: []}
-    for _ in range(rounds):
-        for stuck, runs in found.items():
-            runs.append(sorted(delays(stuck)))
-    print(f"{RATE} tasks a second, {COUNT} in all, milliseconds beyond the quiet time, {rounds} rounds")
-    print(f"{'stuck tasks':>11}  {'median':>7}  {'of the rounds':>14}  {'p99':>7}")
-    for stuck, runs in found.items():
-        medians = [statistics.median(run) for run in runs]
-        p99 = statistics.median(run[int(len(run) * 0.99)] for run in runs)
-        spread = f"{min(medians):.1f}-{max(medians):.1f}"
-        print(f"{stuck:>11}  {statistics.median(medians):>7.1f}  {spread:>14}  {p99:>7.1f}")
+    parser.add_argument("--rates", type=numbers, default=[1, 50, 300], metavar="N,N", help="tasks a second")
+    parser.add_argument("--count", type=int, help="tasks at each rate; 60 to 600 if not given")
+    given = arguments(parser)
+    # What a writer meets whose directory was moved away is counted, not shown.
+    logging.getLogger("concurrent.futures").setLevel(logging.CRITICAL)
+    all_ways = ways()
+    rows: list[Sequence[str]] = []
+    for rate in given.rates:
+        count = given.count or tasks_at(rate)
+        found = in_turn(
+            given.rounds, {name: partial(run, way, rate, count) for name, way in all_ways.items()}
+        )
+        rows += [row(name, way, rate, count, found[name]) for name, way in all_ways.items()]
+    heading = ("tasks/s", "of", "way", "waits ms", "p50 ms beyond", "p99 ms beyond", "early", "lost", "CPU s")
+    table(heading, rows, os.path.realpath(tempfile.gettempdir()))
+
+
+def row(name: str, way: Way, rate: int, count: int, outcomes: Sequence[Outcome]) -> list[str]:
+    """One way at one rate."""
+    return [
+        str(rate),
+        str(count),
+        name,
+        f"{way.waits * 1e3:.0f}",
+        spread([one.percentile(0.5) for one in outcomes], 1),
+        spread([one.percentile(0.99) for one in outcomes], 1),
+        spread([one.early for one in outcomes], 0),
+        spread([one.lost for one in outcomes], 0),
+        spread([one.cpu for one in outcomes]),
+    ]
 
 
 if __name__ == "__main__":
