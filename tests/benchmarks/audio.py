@@ -1,4 +1,4 @@
-"""How well and how fast audio is measured: ``python tests/benchmarks/audio.py``; prints four tables.
+"""How well and how fast audio is measured: ``python -m tests.benchmarks audio --accuracy``; prints four tables.
 
 Twelve pieces of real speech get white, pink and babble noise of known strength and
 padding of known length, or are clipped; the same clips go to webrtcvad and to
@@ -51,6 +51,7 @@ _require()
 import numpy as np  # noqa: E402 - after saying what is missing
 from numpy.typing import NDArray  # noqa: E402 - the same
 
+from audio_floor import bare  # noqa: E402 - the same
 from emosieve.judge.audio import measure  # noqa: E402 - the same
 
 librosa: Any = importlib.import_module("librosa")
@@ -313,25 +314,6 @@ def louder(clip: Clip, percent: float) -> Clip:
 def softer(clip: Clip) -> Clip:
     """Turned down after it was clipped."""
     return Clip(clip.samples * 10 ** (-4 / 20), clip.rate, clip.silence)
-
-
-def bare(path: str) -> None:
-    """Read a wav and make the numpy calls that its measures need, with nothing around them."""
-    with open(path, "rb") as file:
-        samples = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
-    frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
-    frames = frames - frames.mean(axis=1, keepdims=True)
-    powers = (frames * frames).mean(axis=1)
-    live = powers > 1e-9
-    decibels = 10 * np.log10(powers[live])
-    low, high = np.percentile(decibels, [10, 95])
-    loud = np.zeros(len(powers))
-    loud[live] = decibels > max(high - 35, low + max(3, 0.2 * (high - low)))
-    speech = np.convolve(loud, np.ones(5), "same") >= 2
-    powers[speech].mean(), powers[~speech & live].mean(), powers.mean()
-    magnitudes = np.abs(samples)
-    at_top = magnitudes >= magnitudes.max() - 2**-12
-    np.count_nonzero(at_top[2:] & at_top[1:-1] & at_top[:-2])
 
 
 def measured(path: str) -> None:
