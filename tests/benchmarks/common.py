@@ -99,21 +99,16 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], folder: str) ->
 
 def machine(folder: str) -> str:
     """Cores, kernel, file system and Python."""
-    system = subprocess.run(
-        ["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True, check=True
-    ).stdout.strip()
     kernel = ".".join(platform.release().split(".")[:2])
-    return (
-        f"{os.cpu_count()} cores, Linux {kernel}, {_file_system(folder) or system}, "
-        f"Python {platform.python_version()}"
-    )
+    cores, python = os.cpu_count(), platform.python_version()
+    return f"{cores} cores, Linux {kernel}, {_file_system(folder)}, Python {python}"
 
 
-def _file_system(folder: str) -> str | None:
-    """By the longest mount point above it: ``stat`` does not tell ext4 from ext2."""
+def _file_system(folder: str) -> str:
+    """By the longest mount point above it; the last of several on one point is the one that is seen."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    above = [(point, kind) for point, kind in mounts if os.path.commonpath([point, folder]) == point]
-    return max(above, key=lambda one: len(one[0]))[1] if above else None
+    above = [(len(point), kind) for point, kind in mounts if os.path.commonpath([point, folder]) == point]
+    return max(reversed(above), key=lambda one: one[0])[1]
 
 
 # Processes

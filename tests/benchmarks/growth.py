@@ -85,6 +85,7 @@ class Filed:
     def one_more(self) -> Figure:
         """Microseconds for one more task: what a sweep of some takes longer than one of none."""
         names = [name_of(number) for number in range(self.next, self.next + self.more)]
+        nothing = cost_of(sweep_command(self.root))
         make_standing(self.root, self.more, first=self.next)
         self.next += self.more
         become_quiet()
@@ -92,7 +93,7 @@ class Filed:
         for name in names:
             for folder in OTHER:
                 shutil.rmtree(f"{self.root}/{folder}/{name}", ignore_errors=True)
-        nothing = cost_of(sweep_command(self.root))
+        os.sync()
         return Figure((cost.seconds - nothing.seconds) / self.more * 1e6, cost.peak)
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDERS = ("normal", "low_quality", "quarantine")
 BATCH = 256
 F_SETSIG = 10
+SAME_FOR_ALL = {
+    "audio": {"audio_files": 0},
+    "profile": "default",
+    "rules_digest": "0" * 32,
+    "result_digest": "0" * 32,
+}
+"""What makes a line about as long as one of emosieve's."""
 Document = dict[str, Any]
 
 
@@ -121,7 +129,22 @@ def decided(root: str, name: str, document: Document, places: dict[str, int]) ->
     if folder not in places:
         places[folder] = os.open(f"{root}/{folder}", DIRECTORY)
     see_free(name, places[folder])
-    return orjson.dumps({"task": name, "verdict": folder, **document}, option=orjson.OPT_APPEND_NEWLINE)
+    top, second = sorted(document["scores"].values(), reverse=True)[:2]
+    event = {
+        "schema": 1,
+        "event": "decided",
+        "time": datetime.now(UTC),
+        "task": name,
+        "verdict": folder,
+        **document,
+        "findings": [],
+        "top1": top,
+        "top2": second,
+        "gap": top - second,
+        **SAME_FOR_ALL,
+        "destination": f"{folder}/{name}",
+    }
+    return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def see_free(name: str, folder: int) -> None:
@@ -167,9 +190,9 @@ def read_whole(path: str) -> None:
 
 def entry_of(event: Document) -> str:
     """An entry of the report."""
-    top = sorted(event["scores"].items(), key=itemgetter(1), reverse=True)[:2]
-    shown = " | ".join(f"{name} {score:.3f}" for name, score in top)
-    lines = [f"[{event['task']}]", f"情感: {event['emotion']} | 置信度: {event['confidence']:.3f}", shown]
+    top, second = sorted(event["scores"].values(), reverse=True)[:2]
+    lines = [f"[{event['task']}]", f"情感: {event['emotion']} | 置信度: {event['confidence']:.3f}"]
+    lines += [f"Top1: {top:.3f}, Top2: {second:.3f}, 差距: {top - second:.3f}"]
     return "\n".join([*lines, f"状态: {event['verdict']}", "-" * 40, ""])
 
 
