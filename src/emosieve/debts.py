@@ -6,6 +6,7 @@ is none.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -71,24 +72,33 @@ def owed_after(
 ) -> dict[str, Owed]:
     """What is still owed by source, after some more events."""
     owed = {source: debt for source, debt in owed.items() if _is_ours(debt, folders)}
+    headed: defaultdict[str, set[str]] = defaultdict(set)
+    for debt in owed.values():
+        headed[debt.destination].add(debt.source)
     for event in events:
-        _replay(event, owed, folders)
+        _replay(event, owed, headed, folders)
     return {source: debt for source, debt in owed.items() if _is_still_owed(debt, folders, mover)}
 
 
-def _replay(event: Mapping[str, Any], owed: dict[str, Owed], folders: Folders) -> None:
+def _replay(
+    event: Mapping[str, Any], owed: dict[str, Owed], headed: defaultdict[str, set[str]], folders: Folders
+) -> None:
+    """Take one event; ``headed`` has, by destination, all sources that were ever to be moved there."""
     try:
         if event["event"] in _KINDS:
             debt = debt_of(event)
             # What was moved on from where an older debt would put it has been there: that debt is paid.
-            for source in [source for source, old in owed.items() if old.destination == debt.source]:
-                del owed[source]
+            for source in headed.pop(debt.source, ()):
+                if source in owed and owed[source].destination == debt.source:
+                    del owed[source]
             if _is_ours(debt, folders):
                 owed[debt.source] = debt
+                headed[debt.destination].add(debt.source)
         elif event["event"] == "diverted":
             debt = replace(owed[event["source"]], destination=event["destination"])
             if _is_ours(debt, folders):
                 owed[debt.source] = debt
+                headed[debt.destination].add(debt.source)
         elif event["event"] == "failed":
             owed[event["source"]] = replace(owed[event["source"]], cause=str(event["cause"]))
     except (KeyError, TypeError, IndexError, AttributeError):

@@ -97,7 +97,9 @@ def load_checkpoint(root: str) -> Checkpoint | None:
     """The checkpoint; ``None`` when there is none that can be read, and all must be replayed."""
     try:
         with open(open_plain(f"{root}/{CHECKPOINT}", os.O_RDONLY), "rb") as file:
-            document = _DOCUMENT.validate_json(file.read(_SIZE_LIMIT), strict=True)
+            document = _DOCUMENT.validate_json(
+                file.read(min(os.fstat(file.fileno()).st_size, _SIZE_LIMIT)), strict=True
+            )
         # A tally of another version means that all is projected anew.
         Tally.from_dict(document.reported.tally)
         _TALLY.validate_json(orjson.dumps(document.reported.tally), strict=True)
