@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from conftest import MakeTask, names_in, read_log, result_bytes
+from conftest import MakeTask, names_in, read_log, result_bytes, standing
 from emosieve.judge.audio import SAMPLE_LIMIT
 from process import Watch, overrides, run
 from wavs import PCM, chunk, form, riff, wav_of
@@ -425,12 +425,13 @@ def test_a_wrong_rule_is_refused_before_anything_runs(
     assert [] == read_log(spoken)
 
 
+def has_numpy(watch: Watch) -> bool:
+    """Whether the daemon has loaded it."""
+    return "numpy" in Path(f"/proc/{watch.process.pid}/maps").read_text()
+
+
 def test_numpy_comes_with_the_first_wav(root: Path, make_task: MakeTask) -> None:
     """Neither a start nor a task without a wav loads it into the daemon."""
-
-    def has_numpy(watch: Watch) -> bool:
-        return "numpy" in Path(f"/proc/{watch.process.pid}/maps").read_text()
-
     with Watch(root, settle__quiet_seconds=0.05) as watch:
         watch.wait_for("watch.ready")
         make_task("outputs_1")
@@ -440,6 +441,16 @@ def test_numpy_comes_with_the_first_wav(root: Path, make_task: MakeTask) -> None
         watch.wait_for("task.filed", task="outputs_2")
         assert (False, True) == (before, has_numpy(watch))
         assert 0 == watch.stop()
+
+
+def test_numpy_comes_while_the_first_wav_is_waited_for(root: Path, make_task: MakeTask) -> None:
+    """When that is to be judged nothing is left to be loaded, and nobody else has to wait for it."""
+    with Watch(root, settle__quiet_seconds=3600, settle__give_up_seconds=7200) as watch:
+        watch.wait_for("watch.ready")
+        make_task("outputs_2", files={"processed_audio.wav": wav_of(SPOKEN)})
+        watch.wait_until(lambda: has_numpy(watch))
+        assert 0 == watch.stop()
+    assert ["outputs_2"] == standing(root)
 
 
 WITHOUT_NUMPY = """

@@ -7,6 +7,7 @@ imported for the first wav that is measured and never before.
 import importlib.util
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -124,6 +125,12 @@ def measure(
         rms_dbfs=round(10 * math.log10(power), 2) if power else None,
         state=told.state,
     )
+
+
+def prepare() -> None:
+    """Import numpy, where it is installed, for a wav that is to be measured soon."""
+    with suppress(ImportError):
+        from emosieve.judge import speech  # noqa: F401, PLC0415 - as in measure
 
 
 def has_numpy() -> bool:

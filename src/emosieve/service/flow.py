@@ -146,9 +146,7 @@ class Flow:
             is_full = len(proposals) >= BATCH or looks >= _LOOKS or files >= FILE_LIMIT
             if is_full or self.clock.monotonic() >= until or should_stop():
                 break
-        if proposals or self._must_try():
-            return self._commit(proposals, should_stop)
-        return []
+        return self._commit(proposals, should_stop) if proposals or self._must_try() else []
 
     def _must_try(self) -> bool:
         """Whether a commit of nothing is due: no task would bring up again what is left to be mended."""
@@ -198,11 +196,10 @@ class Flow:
 
     def _looks(self) -> Iterator[Look]:
         for outcome in self.settling.look():
-            gives_up = False
-            if isinstance(outcome, Settled):
-                age = self.clock.wall() - outcome.survey.changed_ns / 1e9
-                gives_up = age >= self.settling.policy.give_up_seconds
-            yield outcome, gives_up
+            yield outcome, isinstance(outcome, Settled) and self._gives_up(outcome.survey.changed_ns)
+
+    def _gives_up(self, changed_ns: int) -> bool:
+        return self.clock.wall() - changed_ns / 1e9 >= self.settling.policy.give_up_seconds
 
     def _adopt(self, late: NoResult) -> Proposal | None:
         name = late.survey.name

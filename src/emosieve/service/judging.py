@@ -1,14 +1,16 @@
 """One settled task judged: its audio measured, its evidence held against the rules. A function of that task alone."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from emosieve.errors import AudioStopped, cause_of
-from emosieve.judge.audio import Audio
+from emosieve.judge.audio import Audio, prepare
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
+from emosieve.watch.inbox import survey_directory
 from emosieve.watch.listening import listen, wavs_of
-from emosieve.watch.settle import Outcome
+from emosieve.watch.settle import Outcome, Waiting
 from emosieve.watch.wholeness import Lack, Settled
 
 Look = tuple[Outcome, bool]
@@ -41,6 +43,7 @@ class Alone:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._is_prepared = False
 
     def judged(
         self, looks: Iterator[Look], rules: RuleSet, should_stop: Callable[[], bool]
@@ -49,8 +52,20 @@ class Alone:
         for outcome, gives_up in looks:
             if isinstance(outcome, Settled):
                 yield outcome, judge_task(self._root, outcome, rules, should_stop, gives_up=gives_up)
+                self._is_prepared = True
             else:
+                if not self._is_prepared and isinstance(outcome, Waiting) and outcome.reason == "quiet":
+                    self._prepare(outcome.name, rules)
                 yield outcome, None
+
+    def _prepare(self, name: str, rules: RuleSet) -> None:
+        """Import numpy for the first wav while its task is still in its quiet time, which is time enough."""
+        if rules.depth != "samples":
+            return
+        with suppress(OSError):
+            if wavs_of(survey_directory(f"{self._root}/{name}", name)):
+                prepare()
+                self._is_prepared = True
 
 
 def judge_task(
