@@ -3,6 +3,8 @@
 import os
 import sys
 
+from emosieve import __version__
+
 
 def main() -> None:
     """Run the command line; Windows is told where emosieve runs instead."""
@@ -13,6 +15,9 @@ def main() -> None:
         _heed_signals()
     if command == "health" and len(arguments) < 2 and not "".join(arguments).startswith("-"):  # noqa: PLR2004
         _probe(*arguments)
+    if command == "--version" and not arguments:
+        print(f"emosieve {__version__}")  # noqa: T201 - the command line's own would import all commands
+        return
     try:
         from emosieve.commands.cli import run  # noqa: PLC0415 - fcntl does not exist on Windows
 

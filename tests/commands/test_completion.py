@@ -198,7 +198,7 @@ def test_a_path_is_left_to_the_shell() -> None:
     assert [[], [], []] == [offered(f"emosieve {words} ") for words in ("sweep", "restore", "sweep --config")]
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["sweep", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--help"]])
 def test_a_start_imports_little(arguments: list[str]) -> None:
     """What needs no settings waits for none of the slow modules, nor does completion."""
     slow = {"emosieve.settings", "structlog", "watchdog", "orjson", "emosieve.intake"}
