@@ -509,6 +509,15 @@ def test_a_file_that_cannot_be_read_is_refused(sources: Sources, monkeypatch: py
     )
 
 
+@pytest.mark.parametrize("beside", ["", 'noisy = "reject"'])
+@pytest.mark.parametrize("table", ["rules.actions", "profiles.mine.actions"])
+def test_an_unknown_rule_is_refused_once_with_all_below_it(sources: Sources, table: str, beside: str) -> None:
+    """Keys below an action of a rule that there is not are part of that one mistake."""
+    sources.file(f"[{table}]\n{beside}\n[{table}.nois]\nx = 1\ny = 2\n")
+    expected = f"emosieve.toml: {table}.nois is not a setting; did you mean {table}.noisy?"
+    assert sources.refusal() == expected
+
+
 # Wrong settings: the environment
 
 

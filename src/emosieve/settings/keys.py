@@ -70,8 +70,8 @@ def _own_rules(layer: Layer) -> list[str]:
 def take_unknown_out(layer: Layer, rules: Mapping[str, str | None]) -> list[Message]:
     """One line for each key that is no setting; they are taken out, so that the rest is checked as well."""
     lines = []
-    unknown = [*_unknown_keys(Settings, layer.values), *_unknown_actions(layer.values, rules)]
-    for path in unknown:
+    actions = [*_unknown_actions(layer.values, rules)]
+    for path in [*_unknown_keys(Settings, layer.values, but=actions), *actions]:
         key = ".".join(path)
         known = [known for known, _ in setting_fields(Settings)]
         if path[0] == "profiles":
@@ -99,15 +99,18 @@ def _take_out(table: dict[str, Any], path: tuple[str, ...]) -> None:
         del table[path[0]]
 
 
-def _unknown_keys(model: Any, values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if not isinstance(values, dict):
+def _unknown_keys(
+    model: Any, values: Any, parents: tuple[str, ...] = (), *, but: Sequence[tuple[str, ...]]
+) -> Iterator[tuple[str, ...]]:
+    """Keys that are no settings; ``but`` are paths that are refused as a whole, with all that is below them."""
+    if not isinstance(values, dict) or parents in but:
         return
     for key, value in values.items():
         child = child_of(model, key)
         if child is None:
             yield (*parents, key)
         elif child != tuple[CustomRule, ...]:  # in a list pydantic looks itself, and says when it is none
-            yield from _unknown_keys(child, value, (*parents, key))
+            yield from _unknown_keys(child, value, (*parents, key), but=but)
 
 
 def _unknown_actions(values: dict[str, Any], rules: Mapping[str, str | None]) -> Iterator[tuple[str, ...]]:
