@@ -43,7 +43,7 @@ def measured(root: str, count: int, *options: str) -> Cost:
 def main() -> None:
     """Make the tasks, sweep them in turn, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="standing tasks")
+    parser.add_argument("--count", type=int, default=4000, help="standing tasks")
     parser.add_argument("--accuracy", action="store_true", help="how well audio is measured instead")
     given = arguments(parser)
     with tempfile.TemporaryDirectory() as folder:

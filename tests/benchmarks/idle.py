@@ -79,7 +79,10 @@ def main() -> None:
     parser.add_argument("--filed", type=int, default=100_000, help="tasks that were filed before")
     parser.add_argument("--pending", type=int, default=1000, help="tasks that never get a result")
     parser.add_argument(
-        "--age", type=float, default=120.0, help="seconds that these have stood there at least"
+        "--age",
+        type=float,
+        default=900.0,
+        help="seconds that these have stood there at least: stuck, no longer young",
     )
     given = arguments(parser, rounds=3)
     with tempfile.TemporaryDirectory() as folder:
