@@ -11,7 +11,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -54,7 +54,7 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
         # What the rules have compiled cannot be sent; it is compiled anew there.
-        bare = RuleSet(rules.limits, rules.actions, rules.own, rules.profile)
+        bare = replace(rules)
         self._workers = []
         for _ in range(workers):
             ours, theirs = context.Pipe()
