@@ -3,6 +3,7 @@
 import logging
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{report.nodeid}: {figures}")
     if os.environ.get("NO_SKIPS") and terminalreporter.stats.get("skipped"):
         terminalreporter.write_line("skipped tests count as failed here (NO_SKIPS)", red=True)
+
+
+@pytest.fixture
+def time_(make_task: MakeTask) -> FakeTime:
+    """A clock far enough in the future for everything on the disk to be quiet."""
+    del make_task
+    return FakeTime(time.time() + 60)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -30,6 +30,18 @@ class HeldToModes(Watch):
 
 
 @contextmanager
+def immutable(path: Path) -> Iterator[None]:
+    """A path that not even root may change, for a while."""
+    ended = subprocess.run(["chattr", "+i", path], check=False, capture_output=True, text=True)
+    if ended.returncode:
+        pytest.skip(f"nothing can be made immutable here: {ended.stderr}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
+@contextmanager
 def injecting(watch: Watch, calls: str, what: str, path: Path) -> Iterator[None]:
     """Do something to all system calls of a running daemon that are about a path, until the end.
 

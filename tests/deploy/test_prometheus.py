@@ -9,7 +9,6 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from conftest import MakeTask, read_log, result_bytes, standing
 from metrics import free_address, scrape
 from process import PATIENCE, Watch, until
+from troubles import immutable
 
 TOP = Path(__file__).parents[2]
 RULES = TOP / "deploy" / "prometheus" / "emosieve.rules.yml"
@@ -310,18 +310,6 @@ def test_a_daemon_that_ends_is_told(prometheus: Prometheus, watch: Watch) -> Non
     watch.stop()
 
     until(lambda: prometheus.firing == {"EmosieveDown"})
-
-
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    """A path that not even root may change, for a while."""
-    ended = subprocess.run(["chattr", "+i", path], check=False, capture_output=True, text=True)
-    if ended.returncode:
-        pytest.skip(f"nothing can be made immutable here: {ended.stderr}")
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
 
 
 # Every expression

@@ -1,8 +1,6 @@
 """The daemon may not: a root, a task or a destination without permissions, or that nobody may change."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from aftermath import assert_all_is_accounted_for
 from conftest import MakeTask, names_in, result_bytes, standing
 from process import Watch
-from troubles import HeldToModes, assert_it_waits, assert_the_trouble_is_past, wait_for_status
+from troubles import HeldToModes, assert_it_waits, assert_the_trouble_is_past, immutable, wait_for_status
 
 
 @pytest.fixture
@@ -19,18 +17,6 @@ def watch(root: Path) -> Iterator[Watch]:
     with HeldToModes(root, watch__rescan_seconds=0.5) as watch:
         watch.wait_for("watch.ready")
         yield watch
-
-
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    """A path that not even root may change, for a while."""
-    ended = subprocess.run(["chattr", "+i", path], check=False, capture_output=True, text=True)
-    if ended.returncode:
-        pytest.skip(f"nothing can be made immutable here: {ended.stderr}")
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
 
 
 def assert_all_is_filed(watch: Watch, root: Path, tasks: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conftest import MakeTask, names_in
+from daemons import make_deaf, sleepless
 from emosieve.errors import SetupError
 from emosieve.record.locking import IntakeLock
 from emosieve.service import daemon as daemon_module
@@ -29,12 +30,8 @@ def settings() -> Loaded:
 @pytest.fixture
 def daemon(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A daemon that never sleeps: it takes what is in its mailbox and goes on."""
-    daemon = Daemon(str(root), settings(), settings)
-    wait = daemon._mailbox.wait
-    monkeypatch.setattr(daemon._mailbox, "wait", lambda _seconds: wait(0))
-    yield daemon
-    daemon._close()
-    daemon._wakeups.close()
+    with sleepless(root, settings, monkeypatch) as daemon:
+        yield daemon
 
 
 def names(events: list[Any]) -> list[str]:
@@ -101,10 +98,7 @@ def test_events_that_never_come_are_noticed(
 ) -> None:
     """A task that a listing finds long after it came means that the file system is deaf: polling goes on."""
     daemon._tick()
-    daemon._wakeups.disarm()
-    monkeypatch.setattr(daemon._wakeups, "is_alive", lambda: True)
-    monkeypatch.setattr(daemon_module, "_DEAF_SECONDS", 0.0)
-    monkeypatch.setattr(Flow, "has_stood", lambda _flow, new, _seconds: bool(new))
+    make_deaf(daemon, monkeypatch)
     make_task()
     daemon._hinted, daemon._next_scan = False, 0.0
     with capture_logs() as events:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -29,13 +28,6 @@ from emosieve.service.meter import meter_for
 from emosieve.service.metrics import Metrics
 from metrics import address_of, flow_of, free_address, of, scrape, scraped, settings_of
 from process import Watch, run, until
-
-
-@pytest.fixture
-def time_(make_task: MakeTask) -> FakeTime:
-    """A clock far enough in the future for everything on the disk to be quiet."""
-    del make_task
-    return FakeTime(time.time() + 60)
 
 
 @pytest.fixture

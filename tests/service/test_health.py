@@ -9,33 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from emosieve.record.locking import myself
+import daemons
 from emosieve.service.health import FAILING_SECONDS, condition_of
-from emosieve.service.heartbeat import STALE_SECONDS, name_of, pid_namespace
-from emosieve.service.liveness import Failing, Liveness, Status
+from emosieve.service.heartbeat import STALE_SECONDS, name_of
+from emosieve.service.liveness import Failing, Liveness
 
-STATUS = Status(
-    version="1",
-    root="/outputs",
-    host=myself().host,
-    pid=os.getpid(),
-    pid_namespace=pid_namespace(),
-    state="watching",
-    mode="native",
-    mode_reason={"en": "ext4 gives events", "zh": "ext4 提供文件事件"},
-    tells_writers=True,
-    profile="default",
-    rules_digest="d",
-    started_at=1.0,
-    decided={"normal": 1, "low_quality": 2, "quarantined": 3},
-    joined=0,
-    failed=0,
-    last_hint_at=None,
-    trouble=None,
-    pending=4,
-    reasons={},
-    oldest=(),
-)
+STATUS = replace(daemons.STATUS, pending=4, reasons={}, oldest=())
 
 
 @pytest.fixture(autouse=True)

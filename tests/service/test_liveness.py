@@ -10,32 +10,9 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from emosieve.record.locking import myself
-from emosieve.service.heartbeat import HEARTBEAT_SECONDS, STALE_SECONDS, pid_namespace
-from emosieve.service.liveness import Failing, Liveness, Pending, Status, Trouble, read_heartbeat
-
-STATUS = Status(
-    version="1",
-    root="/outputs",
-    host=myself().host,
-    pid=os.getpid(),
-    pid_namespace=pid_namespace(),
-    state="watching",
-    mode="native",
-    mode_reason={"en": "ext4 gives events", "zh": "ext4 提供文件事件"},
-    tells_writers=True,
-    profile="default",
-    rules_digest="d",
-    started_at=1.0,
-    decided={"normal": 1, "low_quality": 2, "quarantined": 3},
-    joined=0,
-    failed=0,
-    last_hint_at=None,
-    trouble=None,
-    pending=1,
-    reasons={"quiet": 1},
-    oldest=(Pending("outputs_1", "quiet", "changed a moment ago", 2.0, 3.0),),
-)
+from daemons import STATUS
+from emosieve.service.heartbeat import HEARTBEAT_SECONDS, STALE_SECONDS
+from emosieve.service.liveness import Failing, Liveness, Trouble, read_heartbeat
 
 
 class Ticks:

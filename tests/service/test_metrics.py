@@ -2,7 +2,6 @@
 
 import errno
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,10 +11,10 @@ from typing import Any
 import pytest
 
 from conftest import FakeTime, MakeTask, read_log, result_bytes
+from daemons import make_deaf, sleepless
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake
 from emosieve.record.decisions import DecisionLog
-from emosieve.service import daemon as daemon_module
 from emosieve.service.daemon import Daemon
 from emosieve.service.flow import Flow
 from emosieve.service.meter import Meter
@@ -25,13 +24,6 @@ from emosieve.text import WAITING_REASONS
 from emosieve.watch.wakeups import Wake
 from emosieve.watch.wholeness import Policy
 from metrics import flow_of, free_address, of, scrape, settings_of
-
-
-@pytest.fixture
-def time_(make_task: MakeTask) -> FakeTime:
-    """A clock far enough in the future for everything on the disk to be quiet."""
-    del make_task
-    return FakeTime(time.time() + 60)
 
 
 @pytest.fixture
@@ -353,13 +345,9 @@ def test_the_process_is_told_where_only_processes_are_seen(tmp_path: Path) -> No
 def daemon(root: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A daemon that tells these metrics and never sleeps."""
     settings = load(overrides=("settle.quiet_seconds=0.001", "watch.rescan_seconds=0.1", "watch.mode=native"))
-    daemon = Daemon(str(root), settings, lambda: settings)
-    daemon._meter = metrics
-    wait = daemon._mailbox.wait
-    monkeypatch.setattr(daemon._mailbox, "wait", lambda _seconds: wait(0))
-    yield daemon
-    daemon._close()
-    daemon._wakeups.close()
+    with sleepless(root, lambda: settings, monkeypatch) as daemon:
+        daemon._meter = metrics
+        yield daemon
 
 
 def test_the_first_scrape_tells_the_root_that_is_waited_for(daemon: Daemon, metrics: Metrics) -> None:
@@ -392,10 +380,7 @@ def test_what_no_event_announced_is_counted(
 ) -> None:
     """A deaf watch is seen in the number of tasks that it missed, and in the mode."""
     daemon._tick()
-    daemon._wakeups.disarm()
-    monkeypatch.setattr(daemon._wakeups, "is_alive", lambda: True)
-    monkeypatch.setattr(daemon_module, "_DEAF_SECONDS", 0.0)
-    monkeypatch.setattr(Flow, "has_stood", lambda _flow, new, _seconds: bool(new))
+    make_deaf(daemon, monkeypatch)
     make_task("outputs_1")
     make_task("outputs_2")
     for _ in range(2):  # a listing by polling finds nothing that an event was to announce

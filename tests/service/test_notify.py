@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conftest import MakeTask, Mount, names_in
+from daemons import sleepless
 from emosieve.errors import SetupError
 from emosieve.service import daemon as daemon_module
 from emosieve.service import notify
@@ -98,12 +99,8 @@ def settings() -> Loaded:
 @pytest.fixture
 def daemon(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A daemon that never sleeps, made after the environment was."""
-    daemon = Daemon(str(root), settings(), settings)
-    wait = daemon._mailbox.wait
-    monkeypatch.setattr(daemon._mailbox, "wait", lambda _seconds: wait(0))
-    yield daemon
-    daemon._close()
-    daemon._wakeups.close()
+    with sleepless(root, settings, monkeypatch) as daemon:
+        yield daemon
 
 
 def test_each_word_is_a_message(manager: ServiceManager) -> None:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from conftest import MakeTask, names_in, read_log, result_bytes, standing
-from emosieve.judge.audio import SAMPLE_LIMIT
 from process import EMOSIEVE, overrides, run, until
-from wavs import PCM, chunk, form, riff, wav_of
+from wavs import wav_of, write_hours
 
 QUICK = overrides(settle__quiet_seconds=0.05)
 CHANCE = np.random.default_rng(3)
@@ -54,11 +53,9 @@ def test_two_decide_as_one(root: Path, tmp_path: Path, make_task: MakeTask) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_none_outlives_the_sweep(root: Path, make_task: MakeTask, number: signal.Signals) -> None:
     """Told to stop it stops in the middle of hours of audio; killed it takes the others along."""
-    head = riff(form(PCM, 1, 768_000, 8), chunk(b"data", b"", 0xFFFFFFFF))
     for index in range(40):
         path = make_task(f"outputs_{index:02}") / "processed_audio.wav"
-        path.write_bytes(head)
-        os.truncate(path, len(head) + SAMPLE_LIMIT)
+        write_hours(path)
         os.utime(path, (1, 1))
     sweep = subprocess.Popen(
         [*EMOSIEVE, "sweep", str(root), *QUICK, "--workers", "2"],

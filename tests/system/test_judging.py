@@ -14,9 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from conftest import MakeTask, names_in, read_log, result_bytes, standing
-from emosieve.judge.audio import SAMPLE_LIMIT
 from process import Watch, overrides, run
-from wavs import PCM, chunk, form, riff, wav_of
+from wavs import wav_of, write_hours
 
 QUICK = overrides(settle__quiet_seconds=0.05)
 CHANCE = np.random.default_rng(2)
@@ -348,11 +347,9 @@ def test_why_a_wav_is_no_audio_is_said(spoken: Path) -> None:
 
 def test_long_audio_keeps_nobody_waiting(root: Path, make_task: MakeTask) -> None:
     """Hours of silence among good tasks: those are filed meanwhile, and the daemon ends when it is told to."""
-    head = riff(form(PCM, 1, 768_000, 8), chunk(b"data", b"", 0xFFFFFFFF))
     for number in range(3):
         path = make_task(f"outputs_{number}") / "processed_audio.wav"
-        path.write_bytes(head)
-        os.truncate(path, len(head) + SAMPLE_LIMIT)
+        write_hours(path)
         os.utime(path, (1, 1))
     with Watch(root, settle__quiet_seconds=0.05) as watch:
         watch.wait_for("watch.ready")
