@@ -14,7 +14,7 @@ import orjson
 
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake, NotDone
-from emosieve.judge.ruleset import Evidence, RuleSet, judge
+from emosieve.judge.ruleset import Evidence, RuleSet
 from emosieve.proposals import Proposal, decide
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.evidence import differing, evidence_of, fuller, has_evidence
@@ -192,7 +192,8 @@ def _worth_a_look(intake: Intake, rules: RuleSet, on_judged: Callable[[], object
                 continue
             on_judged()
             evidence = Evidence(filed.settled.result, {**filed.settled.oddities, **(filed.audio or {})})
-            if judge(evidence, rules).name != verdict or needs_log or rules.cannot_tell(evidence):
+            ruling = rules.over(evidence)
+            if ruling.verdict != verdict or needs_log or ruling.cannot_tell:
                 yield filed
 
 

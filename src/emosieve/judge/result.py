@@ -105,9 +105,8 @@ class Result:
     @property
     def gap(self) -> float | None:
         """``top1 - top2`` rounded to 9 digits, since 0.35 - 0.30 is not 0.05 in binary."""
-        if self.top1 is None or self.top2 is None:
-            return None
-        return round(self.top1 - self.top2, 9)
+        top1, top2 = self.top1, self.top2
+        return None if top1 is None or top2 is None else round(top1 - top2, 9)
 
 
 def read_result(data: bytes) -> Result:

@@ -71,6 +71,11 @@ class Rule:
         return any(FIELDS[name].origin == "settling" for name in self.expression.fields)
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """All that it looks at, or speaks of in its message."""
+        return self.expression.fields + (self.message.fields if self.message else ())
+
+    @property
     def depth(self) -> Depth | None:
         """How much of a wav it looks at; ``None`` for nothing."""
         origins = {FIELDS[name].origin for name in self.expression.fields}
@@ -181,6 +186,31 @@ class Verdict:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """How the rules in force come out over one task, before anything is said of it.
+
+    Attributes:
+        values: of all that they look at, or speak of.
+        telling: the rules that have something to say, in the order of the report, with what they do.
+        is_undecided: whether a rule that could reject by the audio misses what it asks for.
+    """
+
+    values: Values
+    telling: tuple[tuple[Rule, Action], ...]
+    is_undecided: bool
+
+    @property
+    def verdict(self) -> VerdictName:
+        """``low_quality`` when any rule rejects."""
+        return "low_quality" if any(action == "reject" for _, action in self.telling) else "normal"
+
+    @property
+    def cannot_tell(self) -> bool:
+        """Whether a rule that could reject by the audio stays undecided, and none rejects all the same."""
+        return self.is_undecided and self.verdict == "normal"
+
+
 @dataclass(frozen=True)
 class RuleSet:
     """Limits, actions and own rules, with the profile they came by.
@@ -231,8 +261,8 @@ class RuleSet:
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """All that the rules in force look at."""
-        return tuple(dict.fromkeys(name for rule in self.in_force for name in rule.expression.fields))
+        """All that the rules in force look at, or speak of."""
+        return tuple(dict.fromkeys(name for rule in self.in_force for name in rule.fields))
 
     @cached_property
     def depth(self) -> Depth | None:
@@ -256,12 +286,23 @@ class RuleSet:
         ]
         return hashlib.sha256(json.dumps(effective).encode()).hexdigest()[:16]
 
-    def cannot_tell(self, evidence: Evidence) -> bool:
-        """Whether a rule that could reject by the audio stays undecided, and none rejects all the same."""
-        rejecting = [rule for rule in self.in_force if rule.action == "reject"]
-        outcomes = [(rule, rule.expression.evaluate(evidence.values)) for rule in rejecting]
-        undecided = any(rule.depth and outcome is None for rule, outcome in outcomes)
-        return undecided and not any(outcome for _, outcome in outcomes)
+    @cached_property
+    def _rejecting_by_audio(self) -> frozenset[str]:
+        return frozenset(rule.name for rule in self.in_force if rule.action == "reject" and rule.depth)
+
+    def over(self, evidence: Evidence) -> "Ruling":
+        """How every rule in force comes out over one task."""
+        values = values_of(evidence.result, evidence.measured, self.fields)
+        outcomes = [(rule, rule.expression.evaluate(values)) for rule in self.in_force]
+        telling: list[tuple[Rule, Action]] = [
+            (rule, rule.action if outcome else "flag")
+            for rule, outcome in outcomes
+            if outcome or (outcome is None and rule.on_missing == "flag")
+        ]
+        is_undecided = bool(self._rejecting_by_audio) and any(
+            outcome is None and rule.name in self._rejecting_by_audio for rule, outcome in outcomes
+        )
+        return Ruling(values, tuple(telling), is_undecided)
 
     def action_of(self, name: str) -> Action:
         """What a rule does when it fires; ``off`` for one that there is not."""
@@ -270,17 +311,8 @@ class RuleSet:
 
 def judge(evidence: Evidence, rules: RuleSet) -> Verdict:
     """Run every rule in force over the evidence of one task."""
-    values = values_of(evidence.result, evidence.measured, rules.fields)
-    findings = tuple(
-        [
-            rule.find(evidence.values)
-            for rule in rules.in_force
-            if (outcome := rule.expression.evaluate(values))
-            or (outcome is None and rule.on_missing == "flag")
-        ]
-    )
-    rejected = any(finding.action == "reject" for finding in findings)
-    return Verdict("low_quality" if rejected else "normal", findings)
+    ruling = rules.over(evidence)
+    return Verdict(ruling.verdict, tuple([rule.find(ruling.values) for rule, _ in ruling.telling]))
 
 
 def evaluate(evidence: Evidence, rules: RuleSet) -> list[Observation]:

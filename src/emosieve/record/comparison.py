@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from emosieve.judge.ruleset import RuleSet, judge
+from emosieve.judge.ruleset import RuleSet
 from emosieve.record.breakdown import Decision, Signature, in_report_order, rejecting, signature_of
 from emosieve.record.evidence import evidence_of
 from emosieve.record.statistics import Tally
@@ -57,10 +57,6 @@ class Comparison:
     _by_hand: set[tuple[str, str]] = field(default_factory=set)
     undecided: int = 0
     """Decisions of which a rule that could reject them cannot tell: the log does not have what it asks of the audio."""
-    _asks_for_audio: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._asks_for_audio = any(rule.action == "reject" and rule.depth for rule in self.rules.in_force)
 
     def take(self, sign: int, decision: Decision, event: Mapping[str, Any]) -> None:
         """Judge a decision anew and count it in or out.
@@ -78,11 +74,10 @@ class Comparison:
             self._by_hand.remove(which)
         else:
             then = (decision["verdict"], signature_of(decision.get("findings") or ()))
-            evidence = evidence_of(decision)
-            verdict = judge(evidence, self.rules)
-            if self._asks_for_audio and self.rules.cannot_tell(evidence):
+            ruling = self.rules.over(evidence_of(decision))
+            if ruling.cannot_tell:
                 self.undecided += sign
-            now = (verdict.name, tuple([(one.rule, one.action) for one in verdict.findings]))
+            now = (ruling.verdict, tuple([(rule.name, action) for rule, action in ruling.telling]))
             self._pairs[then, now] += sign
 
     @property

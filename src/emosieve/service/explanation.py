@@ -93,7 +93,7 @@ class Explanation:
     @property
     def undecided(self) -> bool:
         """Whether a rule that could reject it today cannot tell, for the audio was never measured and is gone."""
-        return self.evidence is not None and self.rules.cannot_tell(self.evidence)
+        return self.evidence is not None and self.rules.over(self.evidence).cannot_tell
 
     @property
     def differs(self) -> bool:
