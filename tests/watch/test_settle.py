@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import FakeTime, MakeTask, result_bytes
+from conftest import LONG_AGO, FakeTime, MakeTask, result_bytes
 from emosieve.commands.simulated_webui import Recognition, npy_bytes, write_task, write_wav
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.watch.inbox import Contents, Inbox, Survey, survey_directory
@@ -625,6 +625,25 @@ def test_looks_come_once_per_quiet_time_at_first_and_then_ever_more_rarely(
     assert late == sorted(late)
     assert late[-1] == 30.0
     assert len(looks) < 200
+
+
+def test_stuck_tasks_are_looked_at_together(root: Path) -> None:
+    """However many they are, they cost a wake-up each eighth of their pause, and none rests longer than that pause."""
+    time = FakeTime(LONG_AGO)
+    settling = _settling(root, time, trust_ctime=False)
+    names = [f"outputs_{number:02}" for number in range(40)]
+    for name in names:
+        (root / name).mkdir()
+        settling.see(settling.inbox.list().tasks)
+        list(settling.look())
+        time.pass_(0.7)
+    looks = _follow(settling, time, 1500.0)
+
+    for name in names:
+        of_it = [(at, one) for at, one in looks if name in repr(one)]
+        assert max(rest for _, rest in _pauses(of_it)) <= 30.001
+    wakeups = {at for at, _ in looks if 1000 < at <= 1300}
+    assert len(wakeups) <= 10 * 8
 
 
 def test_an_overdue_task_is_given_up_at_most_one_pause_late(root: Path, make_task: MakeTask) -> None:

@@ -18,6 +18,8 @@ YOUNG_SECONDS = 60.0
 """Up to this age a pending task is looked at once per quiet time, then ever more rarely."""
 FAILURES = frozenset({"unreadable", "not_moved", "blocked", "internal"})
 """Reasons that are given to ``defer``: the task could not be read or filed."""
+_TOGETHER = 1 / 8
+"""How much of its pause a task is looked at early, to spare a wake-up, once the pause exceeds the quiet time."""
 _CLOCK_STEP_SECONDS = 0.1
 _SECOND_NS = 1_000_000_000
 
@@ -34,13 +36,14 @@ class Clock:
 class Waiting:
     """A pending task: the reason code, words for people, and seconds until the next look is worth it.
 
-    ``age`` is the seconds since its last change, as far as a look could tell.
+    ``age`` is the seconds since its last change, as far as a look could tell. Neither of these
+    two makes one differ from another.
     """
 
     name: str
     reason: str
     message: str
-    seconds: float
+    seconds: float = field(compare=False)
     age: float = field(default=0.0, compare=False)
 
 
@@ -138,7 +141,7 @@ class Settling:
         return None
 
     def look(self) -> Iterator[Outcome]:
-        """The outcomes of all looks that are due now; a task that only waits is pending again by itself."""
+        """The outcomes of all looks that are due, or nearly so; a task that only waits is pending again by itself."""
         self._read_clocks()
         while True:
             if self._fresh:
@@ -146,13 +149,21 @@ class Settling:
                 if name in self._unseen:
                     self._unseen.discard(name)
                     yield self._look_at(name)
-            elif self.due_in() == 0.0:
+            elif self._is_next_worth_it():
                 name = heapq.heappop(self._heap)[1]
                 # No second entry of the heap may lead to this task while the caller files it.
                 self._pending[name].due = math.inf
                 yield self._look_at(name)
             else:
                 return
+
+    def _is_next_worth_it(self) -> bool:
+        """Whether the next look is due, or so nearly due that it had better be taken while awake."""
+        seconds = self.due_in()
+        if not seconds:
+            return seconds is not None
+        pause = self._pending[self._heap[0][1]].waiting.seconds
+        return pause > self.policy.quiet_seconds and seconds <= pause * _TOGETHER
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -221,8 +232,7 @@ class Settling:
 
     def _examine(self, name: str, pending: _Pending | None, now: float, wall: float) -> Outcome:
         if pending and self._still_without_result(name, pending, now):
-            seconds = self._pause(now - pending.changed_at)
-            return self._wait(name, None, replace(pending.waiting, seconds=seconds), now)
+            return self._wait(name, None, self._rest(pending, now), now)
         survey = self.inbox.survey(name)
         age = self._age(survey, pending, now, wall)
         if age < self.policy.quiet_seconds:
@@ -259,6 +269,12 @@ class Settling:
             case _:
                 may_skip = False
         return may_skip and pending.directory_changed_ns == self.inbox.directory_changed_ns(name)
+
+    def _rest(self, pending: _Pending, now: float) -> Waiting:
+        """What a task goes on waiting for; once its pause grows no longer, that is the very same."""
+        seconds = self._pause(now - pending.changed_at)
+        waiting = pending.waiting
+        return waiting if waiting.seconds == seconds else replace(waiting, seconds=seconds)
 
     def _still_malformed(self, survey: Survey, pending: _Pending, age: float) -> bool:
         """Whether reading again would only say the same: megabytes of torn JSON are parsed once."""
@@ -307,7 +323,7 @@ class Settling:
                 self.changes += 1
             pending.directory_changed_ns = survey.directory_changed_ns
             pending.was_open = is_open
-        self.changes += waiting != replace(pending.waiting, seconds=waiting.seconds)
+        self.changes += waiting != pending.waiting
         pending.waiting, pending.due = waiting, due
         self._known.add(name)
         heapq.heappush(self._heap, (due, name))
