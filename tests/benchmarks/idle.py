@@ -14,6 +14,7 @@ from common import (
     PYTHON,
     READY,
     arguments,
+    become_quiet,
     cpu_seconds,
     make_filed,
     memory,
@@ -90,6 +91,7 @@ def main() -> None:
         os.mkdir(empty)
         make_filed(full, given.filed)
         make_pending(full, given.pending, given.filed)
+        become_quiet()
         time.sleep(given.age)
         bare = "imports and an idle observer"
         commands = {
