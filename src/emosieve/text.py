@@ -26,6 +26,8 @@ def escape(text: str, limit: int = TEXT_LIMIT) -> str:
     """
     if len(text) > limit:
         text = text[:limit] + "…"
+    if text.isprintable():  # as nearly every text; nothing that must be escaped is
+        return text
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
