@@ -19,6 +19,7 @@ import pytest
 
 from aftermath import FOLDERS, assert_nothing_is_left_over, assert_report_is_a_projection
 from conftest import MakeTask, names_in, read_log, standing
+from emosieve.record.decisions import DecisionLog
 from process import EMOSIEVE, PATIENCE, Watch, overrides, run, until
 from simulation import SimulatedWebUI
 from steps import Fault, command
@@ -149,7 +150,8 @@ def test_what_a_killed_command_left_is_finished_without_a_restart(
         watch.wait_until((root / "normal" / "outputs_1").is_dir)
         restore = ["restore", str(root / "normal" / "outputs_1"), *overrides(**SETTINGS)]
         twin = root.parent / "twin"
-        shutil.copytree(root, twin)
+        with DecisionLog(str(root)).locked():  # the move that was waited for is not the end of its batch
+            shutil.copytree(root, twin)
         steps = command(["restore", str(twin / "normal" / "outputs_1"), *overrides(**SETTINGS)]).steps
         number = next(number for number, step in enumerate(steps) if step.endswith(action))
         assert signal.SIGKILL == command(restore, Fault(number)).signal
