@@ -28,6 +28,9 @@ from containers import (
 )
 from process import until
 
+# The base and the image are made within the first test's time.
+pytestmark = pytest.mark.timeout(600)
+
 IMAGE = "emosieve"
 MOST_BYTES = 150_000_000
 STOP_SECONDS = 5
