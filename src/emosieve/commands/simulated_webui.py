@@ -12,6 +12,7 @@ import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from emosieve.judge.labels import CLASSES
 
@@ -101,10 +102,7 @@ def write_task(
 
 def write_wav(path: str, seconds: float, pause: Callable[[], None] = lambda: None) -> None:
     """A tone, written as soundfile does it: the RIFF size is 8 until the file is closed."""
-    count = int(RATE * seconds)
-    samples = struct.pack(
-        f"<{count}h", *(int(9000 * math.sin(i / 9) * math.sin(i / 2500)) for i in range(count))
-    )
+    samples = _tone(int(RATE * seconds))
     with open(path, "wb") as file:
         file.write(_wav_header(8, 0))
         file.write(samples[: len(samples) // 2])
@@ -113,6 +111,14 @@ def write_wav(path: str, seconds: float, pause: Callable[[], None] = lambda: Non
         file.write(samples[len(samples) // 2 :])
         file.seek(0)
         file.write(_wav_header(36 + len(samples), len(samples)))
+
+
+@lru_cache(maxsize=1)
+def _tone(count: int) -> bytes:
+    """So many samples; kept, since calculating them would hold up who writes hundreds of tasks a second."""
+    return struct.pack(
+        f"<{count}h", *(int(9000 * math.sin(i / 9) * math.sin(i / 2500)) for i in range(count))
+    )
 
 
 def _wav_header(riff_size: int, data_size: int) -> bytes:
