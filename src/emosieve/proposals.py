@@ -40,7 +40,7 @@ def decide(settled: Settled, rules: RuleSet, audio: Mapping[str, Any] | None = N
         audio: what was measured of its wav, as ``Audio.as_dict`` gives it; ``None`` where no rule asks.
     """
     survey = settled.survey
-    verdict = judge(Evidence(settled.result, {**settled.oddities, **(audio or {})}), rules)
+    verdict = judge(evidence_in(settled, audio), rules)
     body = {
         "event": "decided",
         "task": survey.name,
@@ -55,6 +55,11 @@ def decide(settled: Settled, rules: RuleSet, audio: Mapping[str, Any] | None = N
         "result_digest": settled.digest,
     }
     return Proposal(body, survey.name, verdict.name, survey)
+
+
+def evidence_in(settled: Settled, audio: Mapping[str, Any] | None) -> Evidence:
+    """All that rules may look at in a settled task; see ``decide`` for the audio."""
+    return Evidence(settled.result, {**settled.oddities, **(audio or {})})
 
 
 def numbers_of(settled: Settled) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import orjson
 
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake, NotDone
-from emosieve.judge.ruleset import Evidence, RuleSet
-from emosieve.proposals import Proposal, decide
+from emosieve.judge.ruleset import RuleSet
+from emosieve.proposals import Proposal, decide, evidence_in
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.evidence import differing, evidence_of, fuller, has_evidence
 from emosieve.record.lineage import place_of
@@ -191,8 +191,7 @@ def _worth_a_look(intake: Intake, rules: RuleSet, on_judged: Callable[[], object
             if filed is None:
                 continue
             on_judged()
-            evidence = Evidence(filed.settled.result, {**filed.settled.oddities, **(filed.audio or {})})
-            ruling = rules.over(evidence)
+            ruling = rules.over(evidence_in(filed.settled, filed.audio))
             if ruling.verdict != verdict or needs_log or ruling.cannot_tell:
                 yield filed
 

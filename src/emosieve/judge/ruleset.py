@@ -299,9 +299,8 @@ class RuleSet:
             for rule, outcome in outcomes
             if outcome or (outcome is None and rule.on_missing == "flag")
         ]
-        is_undecided = bool(self._rejecting_by_audio) and any(
-            outcome is None and rule.name in self._rejecting_by_audio for rule, outcome in outcomes
-        )
+        rejecting = self._rejecting_by_audio
+        is_undecided = any(outcome is None and rule.name in rejecting for rule, outcome in outcomes)
         return Ruling(values, tuple(telling), is_undecided)
 
     def action_of(self, name: str) -> Action:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from emosieve.errors import BadResult, SetupError
 from emosieve.judge.ruleset import Evidence, RuleSet, Verdict, judge
+from emosieve.proposals import evidence_in
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
 from emosieve.record.evidence import evidence_of, fuller, has_evidence
 from emosieve.record.lineage import decision_in, lineage, place_of
@@ -231,7 +232,7 @@ class _Explainer:
         settled = assess(survey, contents, math.inf, self.flow.settling.policy)
         if not isinstance(settled, Settled):
             return bare
-        evidence = Evidence(settled.result, {**settled.oddities, **(self._audio(bare.path) or {})})
+        evidence = evidence_in(settled, self._audio(bare.path))
         rows = rows_of(evidence, self.rules, None)
         return replace(bare, evidence=evidence, rows=rows, today=judge(evidence, self.rules))
 

@@ -160,10 +160,11 @@ class Settling:
     def _is_next_worth_it(self) -> bool:
         """Whether the next look is due, or so nearly due that it had better be taken while awake."""
         seconds = self.due_in()
-        if not seconds:
-            return seconds is not None
+        if seconds is None:
+            return False
         pause = self._pending[self._heap[0][1]].waiting.seconds
-        return pause > self.policy.quiet_seconds and seconds <= pause * _TOGETHER
+        early = pause * _TOGETHER if pause > self.policy.quiet_seconds else 0.0
+        return seconds <= early
 
     @property
     def waiting(self) -> list[Waiting]:
