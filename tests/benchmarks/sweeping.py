@@ -221,11 +221,9 @@ def tell(name: str, document: Document) -> None:
         {"event": "task.filed", "task": name, "destination": f"{verdict_of(document)}/{name}"},
         option=orjson.OPT_APPEND_NEWLINE,
     )
-    os.getpid()
     poller = select.poll()
     poller.register(2, select.POLLOUT)
     poller.poll(1000)
-    os.getpid()
     os.write(2, line)
 
 
