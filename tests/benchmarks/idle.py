@@ -87,18 +87,20 @@ def main() -> None:
     )
     given = arguments(parser, rounds=3)
     with tempfile.TemporaryDirectory() as folder:
-        empty, full = f"{folder}/empty", f"{folder}/full"
-        os.mkdir(empty)
-        make_filed(full, given.filed)
-        make_pending(full, given.pending, given.filed)
+        bare = "imports and an idle observer"
+        counts = {
+            "nothing filed": (0, 0),
+            f"{given.filed:,} filed": (given.filed, 0),
+            f"{given.filed:,} filed, {given.pending:,} pending": (given.filed, given.pending),
+        }
+        roots = {name: f"{folder}/{number}" for number, name in enumerate(counts)}
+        for name, (filed, pending) in counts.items():
+            make_filed(roots[name], filed)
+            make_pending(roots[name], pending, filed)
         become_quiet()
         time.sleep(given.age)
-        bare = "imports and an idle observer"
-        commands = {
-            bare: ([PYTHON, "-c", BARE, empty], "ready"),
-            "**emosieve**, nothing filed": (watching(empty), READY),
-            f"**emosieve**, {given.filed:,} filed, {given.pending:,} pending": (watching(full), READY),
-        }
+        commands = {bare: ([PYTHON, "-c", BARE, folder], "ready")}
+        commands |= {f"**emosieve**, {name}": (watching(root), READY) for name, root in roots.items()}
         rounds = [one_round(commands, given.seconds) for _ in range(given.rounds)]
         rows = []
         for name in commands:
