@@ -99,7 +99,7 @@ def main() -> None:
             make_pending(roots[name], pending, filed)
         become_quiet()
         time.sleep(given.age)
-        commands = {bare: ([PYTHON, "-c", BARE, folder], "ready")}
+        commands = {bare: ([PYTHON, "-c", BARE, roots["nothing filed"]], "ready")}
         commands |= {f"**emosieve**, {name}": (watching(root), READY) for name, root in roots.items()}
         rounds = [one_round(commands, given.seconds) for _ in range(given.rounds)]
         rows = []
