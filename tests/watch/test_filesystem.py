@@ -2,11 +2,21 @@ import fcntl
 import mmap
 import os
 import signal
+import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from emosieve.watch.filesystem import UNKNOWN, FileSystem, file_system_of, is_open_for_writing
+from emosieve.watch import filesystem
+from emosieve.watch.filesystem import (
+    UNKNOWN,
+    FileSystem,
+    birth_time_ns,
+    file_system_of,
+    is_open_for_writing,
+)
 
 
 @pytest.fixture
@@ -165,3 +175,70 @@ def test_off_linux_nobody_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) 
         patch.setattr("sys.platform", "darwin")
         answer = _ask(file)
     assert answer is None
+
+
+# Birth times.
+
+
+def _born(path: Path, flags: int = os.O_RDONLY) -> int:
+    descriptor = os.open(path, flags)
+    try:
+        return birth_time_ns(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _born_by_stat(path: Path) -> str:
+    """Seconds since the epoch as coreutils' stat tells them, with all nine digits; 0 where it knows none."""
+    return subprocess.run(["stat", "-c", "%.9W", path], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_the_birth_time_is_the_one_that_stat_tells(tmp_path: Path, kind: str) -> None:
+    """A file's and a directory's birth time is what the kernel tells other programs, to the nanosecond."""
+    path = tmp_path / "new"
+    path.mkdir() if kind == "directory" else path.write_bytes(b"")
+    born = _born(path)
+    assert f"{born // 10**9}.{born % 10**9:09}\n" == _born_by_stat(path)
+    assert abs(born - time.time_ns()) < 10**11
+
+
+def test_the_birth_time_stays_when_all_other_times_change(file: Path) -> None:
+    """Neither a rename, nor a set time, nor new bytes change it; a file made anew under the name has another."""
+    before = _born(file)
+    file.write_bytes(b"other")
+    os.utime(file, ns=(10**18, 10**18))
+    file.rename(file.with_name("renamed"))
+    assert before == _born(file.with_name("renamed"))
+    assert before == _born(file.with_name("renamed"), os.O_PATH)
+    file.write_bytes(b"anew")
+    assert before < _born(file)
+
+
+def test_where_no_birth_time_is_told_it_is_0(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without birth times, a closed descriptor, and a C library without statx give 0."""
+    assert _born(Path("/proc/self/status")) == 0
+    descriptor = os.open(file, os.O_RDONLY)
+    os.close(descriptor)
+    assert birth_time_ns(descriptor) == 0
+    monkeypatch.setattr(filesystem, "_statx", None)
+    assert _born(file) == 0
+
+
+def test_threads_are_told_the_birth_times_of_their_own_files(tmp_path: Path) -> None:
+    """Each of several threads that ask at once gets its own answer."""
+    paths = [tmp_path / str(number) for number in range(4)]
+    for path in paths:
+        path.write_bytes(b"")
+    answers: dict[Path, set[int]] = {path: set() for path in paths}
+
+    def ask(path: Path) -> None:
+        with path.open() as opened:
+            answers[path].update(birth_time_ns(opened.fileno()) for _ in range(2000))
+
+    threads = [threading.Thread(target=ask, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {path: {_born(path)} for path in paths} == answers

@@ -1,9 +1,12 @@
 """What the file system under a folder can do: events, leases, honest change times."""
 
+import ctypes
 import fcntl
 import os
 import signal
+import struct
 import sys
+import threading
 from dataclasses import dataclass
 
 LOCAL_TYPES = frozenset(
@@ -16,6 +19,14 @@ Everything else (NFS, CIFS, 9p, FUSE, VirtualBox) may be written from behind the
 """
 
 _F_SETSIG = 10  # Linux's number; the fcntl module does not name it
+
+# Of statx(2), which the os module does not have: numbers, and where struct statx has what is asked for.
+_AT_EMPTY_PATH = 0x1000
+_STATX_BTIME = 0x800
+_STATX_BYTES = 256
+_BIRTH_OFFSET = 80
+_MASK = struct.Struct("=I")
+_BIRTH = struct.Struct("=qI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +113,36 @@ def is_open_for_writing(descriptor: int) -> bool | None:
         return None
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
+
+
+class _StatxBuffer(threading.local):
+    """One buffer for each thread: ctypes gives up the interpreter lock while the kernel writes to it."""
+
+    def __init__(self) -> None:
+        self.bytes = ctypes.create_string_buffer(_STATX_BYTES)
+
+
+_statx = getattr(ctypes.CDLL(None), "statx", None)  # off Linux, and in an old C library, there is none
+if _statx is not None:
+    _statx.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)
+_statx_buffer = _StatxBuffer()
+
+
+def birth_time_ns(descriptor: int) -> int:
+    """Return when an open file or directory was made, in ns since the epoch.
+
+    A rename keeps it, nothing can set it, and a new file that gets the inode number of a
+    deleted one has another. ``os.stat`` does not tell it on Linux.
+
+    Returns:
+        0 where the kernel, the C library or the file system does not tell.
+    """
+    if _statx is None:
+        return 0
+    buffer = _statx_buffer.bytes
+    if _statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, buffer) != 0:
+        return 0
+    if not _MASK.unpack_from(buffer)[0] & _STATX_BTIME:
+        return 0
+    seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_OFFSET)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
