@@ -333,7 +333,7 @@ def write_all(root: Path, seed: int, copies: int, quiet_seconds: float, *, is_se
         return [future.result() for future in futures]
 
 
-def written_by(  # noqa: PLR0913 - each is one circumstance of the process
+def written_by(
     root: Path, seed: int, quiet_seconds: float, *, copies: int, launcher: Sequence[str] = (), uid: int = 0
 ) -> list[Written]:
     """What a process of its own wrote; it runs until the last task is written.

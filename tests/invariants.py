@@ -23,9 +23,9 @@ from emosieve.commands import explain as explain_command
 from emosieve.commands import stats_text
 from emosieve.commands import status as status_command
 from emosieve.commands.decision_line import decision_line
-from emosieve.debts import owed_after
+from emosieve.debts import Places, inbox_of, replayed
 from emosieve.errors import BadResult, SetupError
-from emosieve.filing import Folders, Mover
+from emosieve.filing import Folders
 from emosieve.intake import Intake
 from emosieve.judge.labels import CLASSES
 from emosieve.judge.result import FRAME_LIMIT, Result, read_result
@@ -349,12 +349,14 @@ def _assert_moves_stay_within(root: str, log: DecisionLog) -> None:
     checkpoint = load_checkpoint(root) or Checkpoint()
     with contextlib.suppress(OSError):
         Report(root).project(log, checkpoint.reported)
-    with Mover(folders) as mover:
-        owed = owed_after(log.read(), checkpoint.owed, folders, mover)
+    places = Places(inbox_of(root, Settings(root=root), ask_lease=False), folders)
+    owed = replayed(log.read(), checkpoint.owed, places.may_start)
+    assert owed is not None
     for debt in owed.values():
-        for location in (debt.source, debt.destination):
-            assert os.path.dirname(location) in {"", "normal", "low_quality", "quarantine"}
-            assert os.path.basename(location) not in {"", ".", ".."}
+        assert os.path.dirname(debt.source) in {"", "normal", "low_quality", "quarantine"}
+        assert os.path.lexists(os.path.join(root, debt.source))
+        for name in (os.path.basename(debt.source), os.path.basename(debt.destination), debt.task):
+            assert name not in {"", ".", ".."}
     save_checkpoint(root, Checkpoint(log.end(), owed))
     loaded = load_checkpoint(root)
     assert loaded is not None

@@ -74,7 +74,7 @@ class TestCommit:
         assert (False, True) == (task.exists(), (root / "low_quality" / TASK / "result.json").exists())
         (event,) = read_log(root)
         assert [
-            "schema", "event", "time", "task", "directory", "verdict", "findings", "emotion", "confidence",
+            "schema", "event", "time", "task", "directory", "born", "verdict", "findings", "emotion", "confidence",
             "top1", "top2", "gap", "scores", "granularity", "audio", "destination", "profile", "rules_digest",
             "result_digest",
         ] == list(event)  # fmt: skip
@@ -405,7 +405,7 @@ class TestCrash:
         body = {
             "event": "restored",
             "task": TASK,
-            "directory": survey.directory,
+            **survey.identity.as_dict(),
             "from": f"normal/{TASK}",
             "to": None,
         }
@@ -448,7 +448,7 @@ class TestJoin:
         """The files move, the empty directory goes, and the log says ``joined``."""
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
-        proposal = adopt(self.late(root, files), intake.folders)
+        proposal = adopt(self.late(root, files), intake.folders, intake.log)
         assert proposal is not None
         intake.commit([proposal])
 
@@ -466,7 +466,7 @@ class TestJoin:
         """Half of the files moved, then killed: the next start moves the rest."""
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
-        proposal = adopt(self.late(root, {"a.npy": b"1", "b.npy": b"2"}), intake.folders)
+        proposal = adopt(self.late(root, {"a.npy": b"1", "b.npy": b"2"}), intake.folders, intake.log)
         assert proposal is not None
         monkeypatch.setattr(os, "rmdir", _raises(Killed()))
         with pytest.raises(Killed):
@@ -489,13 +489,13 @@ class TestJoin:
         """A join that found one more file than it was logged for is logged anew with that file, and ends."""
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
-        proposal = adopt(self.late(root, {"a.npy": b"1"}), intake.folders)
+        proposal = adopt(self.late(root, {"a.npy": b"1"}), intake.folders, intake.log)
         assert proposal is not None
         monkeypatch.setattr(os, "rmdir", _raises(OSError(errno.ENOTEMPTY, "not empty")))
         intake.commit([proposal])
         monkeypatch.undo()
         (root / TASK / "b.npy").write_bytes(b"2")
-        again = adopt(NoResult(survey_directory(str(root / TASK), TASK)), intake.folders)
+        again = adopt(NoResult(survey_directory(str(root / TASK), TASK)), intake.folders, intake.log)
         assert again is not None
         intake.commit([again])
 
@@ -513,13 +513,13 @@ class TestJoin:
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
         late = self.late(root, {"a.npy": b"1"})
-        proposal = adopt(late, intake.folders)
+        proposal = adopt(late, intake.folders, intake.log)
         assert proposal is not None
         monkeypatch.setattr(Mover, "join", _raises(OSError(errno.EACCES, "denied")))
         intake.commit([proposal])
         monkeypatch.undo()
         (root / "normal" / TASK).rename(root / "low_quality" / TASK)
-        again = adopt(late, intake.folders)
+        again = adopt(late, intake.folders, intake.log)
         assert again is not None
         intake.commit([again])
 
@@ -535,7 +535,7 @@ class TestJoin:
         """The directory turns out to be a task of its own: the decision of the filed one still counts."""
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
-        proposal = adopt(self.late(root, {}), intake.folders)
+        proposal = adopt(self.late(root, {}), intake.folders, intake.log)
         assert proposal is not None
         monkeypatch.setattr(os, "rmdir", _raises(OSError(errno.EACCES, "denied")))
         intake.commit([proposal])
@@ -554,7 +554,7 @@ class TestJoin:
         intake = intake_of(root)
         intake.commit([proposal_for(make_task(files={"processed_audio.wav": b"one"}))])
 
-        assert adopt(self.late(root, {"processed_audio.wav": b"two"}), intake.folders) is None
+        assert adopt(self.late(root, {"processed_audio.wav": b"two"}), intake.folders, intake.log) is None
 
     def test_two_filed_tasks_of_the_name_are_no_answer(self, root: Path, make_task: MakeTask) -> None:
         """Where it is not certain to which task the files belong, they stay."""
@@ -562,20 +562,20 @@ class TestJoin:
         for confidence in (0.9, 0.8):
             intake.commit([proposal_for(make_task(result=result_bytes(confidence)))])
 
-        assert adopt(self.late(root, {"embedding.npy": b""}), intake.folders) is None
+        assert adopt(self.late(root, {"embedding.npy": b""}), intake.folders, intake.log) is None
 
     def test_nothing_filed_is_no_answer(self, root: Path) -> None:
         """A directory without a result whose name was never filed stays."""
         intake = intake_of(root)
 
-        assert adopt(self.late(root, {"embedding.npy": b""}), intake.folders) is None
+        assert adopt(self.late(root, {"embedding.npy": b""}), intake.folders, intake.log) is None
 
     def test_names_that_cannot_be_logged_stay(self, root: Path, make_task: MakeTask) -> None:
         """A file name with a control character is not moved under an escaped one."""
         intake = intake_of(root)
         intake.commit([proposal_for(make_task())])
 
-        assert adopt(self.late(root, {"a\x1b.npy": b""}), intake.folders) is None
+        assert adopt(self.late(root, {"a\x1b.npy": b""}), intake.folders, intake.log) is None
 
 
 class TestUnderTheLock:

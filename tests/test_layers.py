@@ -24,7 +24,7 @@ WINGS = [
 ]
 """From the top down."""
 LEVEL = {wing: level for level, wings in enumerate(WINGS) for wing in wings}
-LONGEST = 360
+LONGEST = 400
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

@@ -63,7 +63,9 @@ class TestRestore:
     def test_what_joined_the_task_hides_no_decision(self, root: Path, filed: Intake) -> None:
         """A task whose files came late is restored with the numbers and findings of its decision."""
         (root / "outputs_2").mkdir()
-        late = adopt(NoResult(survey_directory(str(root / "outputs_2"), "outputs_2")), filed.folders)
+        late = adopt(
+            NoResult(survey_directory(str(root / "outputs_2"), "outputs_2")), filed.folders, filed.log
+        )
         assert late is not None
         filed.commit([late])
         restore(filed, [str(root / "low_quality" / "outputs_2")])

@@ -18,21 +18,37 @@ from typing import Any, Final
 import structlog
 
 from emosieve.conclusion import Conclusion
-from emosieve.debts import BY_HAND, Move, covers, debt_of, owed_after
+from emosieve.debts import (
+    Move,
+    Places,
+    by_hand,
+    covers,
+    debt_of,
+    diverted,
+    inbox_of,
+    of_survey,
+    replayed,
+    sound,
+)
 from emosieve.errors import CopyStopped, cause_of, code_of
 from emosieve.filing import Folders, Mover
-from emosieve.proposals import Proposal
+from emosieve.proposals import Proposal, is_filed_here
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
 from emosieve.record.decisions import SCHEMA, DecisionLog
 from emosieve.record.evidence import EVIDENCE
 from emosieve.record.lines import Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
+from emosieve.watch.identity import DirectoryId, identity_at
 from emosieve.watch.inbox import survey_directory
 
 GONE: Final = "is gone"
+_TASK_GONE: Final = "is no longer the task that these files belong to"
 CHANGED: Final = "changed since it was looked at"
 """Causes of a move that was not made, beside what the system says."""
+
+_MOVE_NO_DECISION: Final = frozenset({"joined"})
+"""Events that say nothing of a result, so that they neither supersede a decision nor are superseded."""
 
 log = structlog.get_logger()
 
@@ -97,6 +113,7 @@ class Intake:
     def apply(self, settings: Settings) -> None:
         """Take new settings of log, report and time zone."""
         self._zone = settings.zone
+        self._inbox = inbox_of(self.root, settings, ask_lease=False)
         self.log.rotate_bytes, self.log.sync = settings.decisions.rotate_bytes, settings.decisions.sync
         self.report.language = settings.language
         self.report.rotate_bytes, self.report.keep = settings.report.rotate_bytes, settings.report.keep
@@ -158,13 +175,13 @@ class Intake:
                 self.folders.clean()
             self.folders.make()
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before, mover)
+            owed = self._owed(before, should_stop)
+            if owed is None:
+                return []
             standing, outcomes = self._still_standing(proposals)
             moves = self._log_all(standing, owed, mover)
             planned = {move.debt.source for move in moves}
-            moves += [
-                Move(debt) for debt in owed.values() if debt.event in BY_HAND and debt.source not in planned
-            ]
+            moves += [move for move in by_hand(owed, self._identity_at) if move.debt.source not in planned]
             with suppress(CopyStopped):
                 for move in moves:
                     outcomes.append(self._make(move, owed, mover))
@@ -196,7 +213,7 @@ class Intake:
         """
         with self.log.locked(), Mover(self.folders) as mover:
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before, mover)
+            owed = self._owed(before) or {}
             self.log.append([self._event(body)])
             self._conclusion.conclude(before, owed, mover)
 
@@ -206,9 +223,9 @@ class Intake:
         Raises:
             OSError: it cannot be written; the old one stands.
         """
-        with self.log.locked(), Mover(self.folders) as mover:
+        with self.log.locked():
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before, mover)
+            owed = self._owed(before) or {}
             reported = self.report.rebuild(self.log)
             save_checkpoint(self.root, Checkpoint(self.log.end(), owed, reported))
 
@@ -230,7 +247,11 @@ class Intake:
         """Under the lock, which may have been waited for: is each task still as it was judged?"""
         standing: list[Proposal] = []
         others: list[Done | NotDone] = []
+        seen: set[tuple[int, int]] = set()
         for proposal in proposals:
+            if proposal.survey.directory in seen:
+                continue  # one task by two spellings of its path
+            seen.add(proposal.survey.directory)
             path, survey = self.folders.path(proposal.source), proposal.survey
             try:
                 unchanged, gone = survey_directory(path, survey.name) == survey, False
@@ -256,9 +277,9 @@ class Intake:
         moves: list[Move] = []
         taken: set[str] = set()
         for proposal in proposals:
-            debt = owed.get(proposal.source)
+            debt = of_survey(owed, proposal.source, proposal.survey)
             event = None
-            if debt is None or not covers(debt, proposal):
+            if debt is None or not covers(debt, proposal.body):
                 event = self._new_event(proposal, debt, mover, taken)
                 debt = debt_of(event)
                 events.append(event)
@@ -277,7 +298,7 @@ class Intake:
         event = self._event(body)
         # Where somebody moves what was filed, the log says from and to.
         event["to" if "to" in event else "destination"] = destination
-        if debt is not None and debt.event != "joined":
+        if debt is not None and {debt.event, event["event"]}.isdisjoint(_MOVE_NO_DECISION):
             old = self.log.last_about(debt.destination) or {}
             verdict = "quarantined" if old.get("event") == "quarantined" else old.get("verdict")
             # All that was judged and counted, so that projections can take it back.
@@ -285,9 +306,22 @@ class Intake:
             event["supersedes"] = {**numbers, "verdict": verdict, "findings": old.get("findings") or []}
         return event
 
-    def _owed(self, checkpoint: Checkpoint, mover: Mover) -> dict[str, Owed]:
-        """The moves that are owed by now: the checkpoint's, and those logged since by a run that died."""
-        return owed_after(self.log.read(checkpoint.filed), checkpoint.owed, self.folders, mover)
+    def _owed(
+        self, checkpoint: Checkpoint, should_stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, Owed] | None:
+        """The moves that are pending by now: the checkpoint's, and those logged since by a run that died.
+
+        ``None`` when a stop comes first: the whole log may have to be read.
+        """
+        if checkpoint.filed == self.log.end():
+            return sound(checkpoint.owed)
+        places = Places(self._inbox, self.folders)
+        return replayed(self.log.read(checkpoint.filed), checkpoint.owed, places.may_start, should_stop)
+
+    def _identity_at(self, location: str) -> DirectoryId | None:
+        with suppress(OSError):
+            return identity_at(self.folders.path(location))
+        return None
 
     def _make(self, move: Move, owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
         """Make one move; a failure leaves it owed, and is logged once per change of cause."""
@@ -326,18 +360,26 @@ class Intake:
         mover: Mover,
     ) -> Owed:
         if debt.event == "joined":
+            if not is_filed_here(debt.destination, debt.task, self.folders, self.log):
+                raise FileNotFoundError(errno.ENOENT, _TASK_GONE, self.folders.path(debt.destination))
             mover.join(debt.source, debt.destination, debt.files)
             return debt
+        if not Places(self._inbox, self.folders).may_end(debt.destination):
+            # The settings name another folder by now.
+            debt = self._divert(debt, self.folders.by_verdict.get(debt.verdict or "", ""), owed, mover)
         try:
             mover.move(debt.source, debt.destination, directory)
         except FileExistsError:
-            folder, _ = os.path.split(debt.destination)
-            destination = mover.choose(folder, debt.task, set())
-            body = {"event": "diverted", "task": debt.task, "source": debt.source}
-            self.log.append([self._event({**body, "from": debt.destination, "destination": destination})])
-            debt = owed[debt.source] = replace(debt, destination=destination)
-            mover.move(debt.source, destination, directory)
+            debt = self._divert(debt, os.path.dirname(debt.destination), owed, mover)
+            mover.move(debt.source, debt.destination, directory)
         return debt
+
+    def _divert(self, debt: Owed, folder: str, owed: dict[str, Owed], mover: Mover) -> Owed:
+        """Log that a move goes elsewhere than logged; nothing was moved yet."""
+        destination = mover.choose(folder, debt.task, set())
+        self.log.append([self._event(diverted(debt, destination))])
+        owed[debt.source] = replace(debt, destination=destination)
+        return owed[debt.source]
 
     def _log_quietly(self, body: Mapping[str, Any]) -> None:
         """Log what is good to know but must not keep other tasks waiting."""

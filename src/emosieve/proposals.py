@@ -8,8 +8,11 @@ from typing import Any
 
 from emosieve.filing import Folders
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
+from emosieve.record.decisions import DecisionLog
+from emosieve.record.lineage import is_about
 from emosieve.text import escape
-from emosieve.watch.inbox import Survey, survey_directory
+from emosieve.watch.identity import identity_at
+from emosieve.watch.inbox import Inbox, Survey, survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 
@@ -44,7 +47,7 @@ def decide(settled: Settled, rules: RuleSet, audio: Mapping[str, Any] | None = N
     body = {
         "event": "decided",
         "task": survey.name,
-        "directory": survey.directory,
+        **survey.identity.as_dict(),
         "verdict": verdict.name,
         "findings": [finding.as_dict() for finding in verdict.findings],
         **numbers_of(settled),
@@ -87,7 +90,7 @@ def refuse(malformed: Malformed) -> Proposal:
     body = {
         "event": "quarantined",
         "task": survey.name,
-        "directory": survey.directory,
+        **survey.identity.as_dict(),
         "reason": escape(malformed.reason),
         "destination": None,
         "result_digest": malformed.digest,
@@ -95,15 +98,15 @@ def refuse(malformed: Malformed) -> Proposal:
     return Proposal(body, survey.name, "quarantined", survey)
 
 
-def adopt(late: NoResult, folders: Folders) -> Proposal | None:
+def adopt(late: NoResult, folders: Folders, log: DecisionLog) -> Proposal | None:
     """The joining of a late directory without a result to the filed task of its name.
 
     A writer that makes its directory anew after the move leaves one behind, with
     an embedding or nothing in it. It belongs to the filed task if there is
-    exactly one of that name and it has no file of those names.
+    exactly one of that name, this root filed it, and it has no file of those names.
 
     Raises:
-        OSError: the filed task cannot be looked at.
+        OSError: the filed task, or the log, cannot be read.
     """
     name = late.survey.name
     filed = [
@@ -118,13 +121,47 @@ def adopt(late: NoResult, folders: Folders) -> Proposal | None:
     files = [file.name for file in late.survey.files]
     if theirs.intersection(files) or any(stat.S_ISDIR(file.mode) for file in late.survey.files):
         return None
+    if not is_filed_here(location, name, folders, log):
+        return None
     body = {
         "event": "joined",
         "task": name,
-        "directory": late.survey.directory,
+        **late.survey.identity.as_dict(),
         "files": [escape(file) for file in files],
         "destination": location,
     }
     if body["files"] != files:
         return None
     return Proposal(body, name, verdict, late.survey)
+
+
+def is_filed_here(location: str, task: str, folders: Folders, log: DecisionLog) -> bool:
+    """Return whether what stands in a folder is a task that the log of this root put there.
+
+    Another root may file into the same folder, and a person may put anything there.
+
+    Args:
+        location: where it stands.
+        task: the name of the task as the WebUI gave it.
+        folders: of the root.
+        log: of the root.
+
+    Raises:
+        OSError: it, or the log, cannot be read.
+    """
+    path = folders.path(location)
+    standing = identity_at(path)
+    if standing is None:
+        return False
+    events = (event for event in reversed(log.about(task)) if event["event"] != "joined")
+    return any(is_about(event, standing, lambda: digest_at(path)) for event in events)
+
+
+def digest_at(path: str) -> str | None:
+    """Return the digest of the result of the task at a path; ``None`` where it has none that can be read."""
+    parent, name = os.path.split(path)
+    inbox = Inbox(parent, "*", frozenset(), ask_lease=False)
+    try:
+        return inbox.read(inbox.survey(name)).digest
+    except OSError:
+        return None

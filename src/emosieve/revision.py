@@ -7,26 +7,27 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
+from emosieve.debts import REVIEWS_NAME
 from emosieve.errors import SetupError
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.judge.ruleset import RuleSet
-from emosieve.proposals import Proposal, decide, evidence_in
+from emosieve.proposals import Proposal, decide, digest_at, evidence_in
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.evidence import differing, evidence_of, fuller, has_evidence
-from emosieve.record.lineage import place_of
+from emosieve.record.lineage import is_about, place_of
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.text import Phrase
-from emosieve.watch.inbox import Inbox, survey_directory
+from emosieve.watch.inbox import Inbox, Survey, survey_directory
 from emosieve.watch.listening import listen
 from emosieve.watch.wholeness import Policy, Settled, assess
 
-REVIEWS_NAME: Final = "reviews.jsonl"
 BATCH: Final = 256
 _AS_IT_STANDS: Final = Policy(require=())
 """A filed task is judged by what is there: which files it had to wait for is past."""
@@ -69,7 +70,7 @@ def restore(intake: Intake, paths: Iterable[str]) -> list[Done | NotDone]:
         SetupError: a path is no filed task; nothing was moved.
         OSError: the log cannot be written; nothing was moved.
     """
-    return intake.commit([_restoration(intake, path) for path in dict.fromkeys(map(os.path.abspath, paths))])
+    return intake.commit([_restoration(intake, path) for path in paths])
 
 
 def _restoration(intake: Intake, path: str) -> Proposal:
@@ -86,10 +87,12 @@ def _restoration(intake: Intake, path: str) -> Proposal:
     except OSError as error:
         raise SetupError(_CANNOT_BE_SEEN(path=path, cause=error.strerror)) from None
     event: Event = intake.log.last_about(location) or {}
+    if event and not is_about(event, survey.identity, lambda: digest_at(path)):
+        event = {}  # it was filed by somebody else, under the name of one that was taken away
     other = _OTHER_SIDE.get(verdict)
     body: dict[str, Any] = {
         "event": "restored",
-        **_origin(event, survey.name, survey.directory, location, verdict),
+        **_origin(event, survey, location, verdict),
         "verdict": other,
         **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
         **{key: event[key] for key in ("granularity", "frames", "audio", "oddities") if key in event},
@@ -98,12 +101,10 @@ def _restoration(intake: Intake, path: str) -> Proposal:
     return Proposal(body, location, other or "", survey)
 
 
-def _origin(
-    event: Event, name: str, directory: tuple[int, int], location: str, verdict: str
-) -> dict[str, Any]:
+def _origin(event: Event, survey: Survey, location: str, verdict: str) -> dict[str, Any]:
     return {
-        "task": event.get("task", name),
-        "directory": directory,
+        "task": event.get("task", survey.name),
+        **survey.identity.as_dict(),
         "from": location,
         "to": None,
         "was": verdict,
@@ -144,6 +145,8 @@ def reclassify(
     reviewed = _reviewed(intake.root)
     for one in filed:
         event = events.get(one.location) or {}
+        if event and not is_about(event, one.settled.survey.identity, partial(str, one.settled.digest)):
+            event = {}
         proposal = _judged_anew(one, event, rules)
         if proposal.folder == one.was:
             continue
@@ -155,7 +158,7 @@ def reclassify(
         survey = proposal.survey
         body = {key: value for key, value in proposal.body.items() if key != "destination"}
         body |= {"event": "reclassified", "was_evidence": differing(event, body) if event else {}}
-        body |= _origin(event, os.path.basename(one.location), survey.directory, one.location, one.was)
+        body |= _origin(event, survey, one.location, one.was)
         yield Reclassification(Proposal(body, one.location, proposal.folder, survey), left_alone)
 
 

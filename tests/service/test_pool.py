@@ -28,7 +28,7 @@ def make_tasks(make_task: MakeTask, count: int) -> None:
 
 def bodies(root: Path) -> list[dict[str, Any]]:
     """The decisions in their order, without what no two runs share."""
-    left_out = ("time", "directory")
+    left_out = ("time", "directory", "born")
     return [
         {key: value for key, value in event.items() if key not in left_out}
         for event in read_log(root)

@@ -17,10 +17,10 @@ from emosieve.record.decisions import START, Position
 from emosieve.record.lines import write_all
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.statistics import Tally
+from emosieve.watch.identity import DirectoryId
 
 CHECKPOINT: Final = f"{STATE_DIRECTORY}/checkpoint"
 _SCHEMA = 1
-_SIZE_LIMIT: Final = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Owed:
         result_digest: digest of its result file then.
         files: for ``joined``: the files that move, by name.
         cause: why the last try failed, as it was logged.
+        born: birth time of that directory in ns since the epoch, as ``DirectoryId`` has it.
+        changed: its change time, where it has no birth time.
+        verdict: whose folder the destination was when it was logged; ``None`` for the inbox.
     """
 
     event: str
@@ -46,6 +49,15 @@ class Owed:
     result_digest: str | None = None
     files: tuple[str, ...] = ()
     cause: str | None = None
+    born: int = 0
+    changed: int = 0
+    verdict: str | None = None
+
+    def is_of(self, standing: DirectoryId | None) -> bool:
+        """Return whether what stands at the source now is the very directory that the move was logged for."""
+        if self.directory is None or standing is None:
+            return False
+        return DirectoryId(*self.directory, self.born, self.changed).is_same(standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,7 @@ def load_checkpoint(root: str) -> Checkpoint | None:
     """The checkpoint; ``None`` when there is none that can be read, and all must be replayed."""
     try:
         with open(open_plain(f"{root}/{CHECKPOINT}", os.O_RDONLY), "rb") as file:
-            document = _DOCUMENT.validate_json(
-                file.read(min(os.fstat(file.fileno()).st_size, _SIZE_LIMIT)), strict=True
-            )
+            document = _DOCUMENT.validate_json(file.read(), strict=True)
         # A tally of another version means that all is projected anew.
         Tally.from_dict(document.reported.tally)
         _TALLY.validate_json(orjson.dumps(document.reported.tally), strict=True)

@@ -3,17 +3,17 @@
 import fnmatch
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from emosieve.errors import BadResult, SetupError
 from emosieve.judge.ruleset import Evidence, RuleSet, Verdict, judge
-from emosieve.proposals import evidence_in
+from emosieve.proposals import digest_at, evidence_in
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
 from emosieve.record.evidence import evidence_of, fuller, has_evidence
-from emosieve.record.lineage import decision_in, lineage, place_of
+from emosieve.record.lineage import decision_in, is_about, lineage, place_of
 from emosieve.record.lines import Event
 from emosieve.record.outcomes import Row, rows_of
 from emosieve.revision import root_of
@@ -21,6 +21,7 @@ from emosieve.service.flow import Flow
 from emosieve.service.liveness import Status, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import Message, Phrase
+from emosieve.watch.identity import identity_at
 from emosieve.watch.inbox import Contents, Inbox, survey_directory
 from emosieve.watch.listening import listen
 from emosieve.watch.settle import FAILURES, Waiting
@@ -175,7 +176,7 @@ class _Explainer:
         standing = [place for place in places if _stands(self.folders.path(place))]
         if standing:
             return self._of_standing(standing[-1], events)
-        history = lineage(events, places[-1])
+        history = lineage(events, places[-1], lambda _event: True)
         return replace(self._of_event(places[-1], history), state="gone")
 
     def _of_standing(self, location: str, events: Sequence[Event] | None = None) -> Explanation:
@@ -183,7 +184,8 @@ class _Explainer:
         verdict = self.folders.verdict_at(location)
         if verdict is None and "/" not in location:
             return self._of_inbox(location)
-        history = lineage(self._events_of(location) if events is None else events, location)
+        found = self._events_of(location) if events is None else events
+        history = lineage(found, location, self._is_about(location))
         if verdict is None:
             bare = self._of_event(location, history) if history else self._bare(location, "left_alone")
             return replace(bare, state="left_alone", today=None, reason=NO_FOLDER())
@@ -196,6 +198,12 @@ class _Explainer:
         decided_about = (decision_in(history) or {}).get("result_digest")
         changed = bool(contents and decided_about and contents.digest != decided_about)
         return replace(self._of_event(location, history, may_listen=not changed), changed=changed)
+
+    def _is_about(self, location: str) -> Callable[[Event], bool]:
+        """Whether an event is about what stands at a location: the name may have been used before."""
+        path = self.folders.path(location)
+        standing = identity_at(path)
+        return lambda event: standing is None or is_about(event, standing, lambda: digest_at(path))
 
     def _events_of(self, location: str) -> Sequence[Event]:
         """All events of the task that was last moved there: it may stand there under a suffix."""
@@ -244,7 +252,9 @@ class _Explainer:
             return replace(bare, state="left_alone", reason=reason)
         explanation = self._of_contents(bare, self._contents(name))
         owed = (load_checkpoint(self.root) or Checkpoint()).owed.get(name)
-        history = lineage(self.log.about(name), owed.destination) if owed else ()
+        if owed is not None and not owed.is_of(identity_at(bare.path)):
+            owed = None  # of an earlier task of this name
+        history = lineage(self.log.about(name), owed.destination, lambda _event: True) if owed else ()
         decision = decision_in(history)
         heartbeat = read_heartbeat(self.root)
         watched = heartbeat.status if heartbeat and heartbeat.is_alive else None

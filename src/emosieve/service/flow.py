@@ -8,21 +8,19 @@ from typing import Any, Final
 
 import structlog
 
+from emosieve.debts import inbox_of
 from emosieve.errors import SetupError, cause_of, code_of, next_step
 from emosieve.intake import Done, Intake, NotDone
 from emosieve.proposals import Proposal, adopt, refuse
 from emosieve.record.decisions import LOG_NAME
-from emosieve.record.locking import STATE_DIRECTORY
-from emosieve.record.report import REPORT_NAME
 from emosieve.record.statistics import Tally
-from emosieve.revision import REVIEWS_NAME
 from emosieve.service.judging import Alone, Judges, Look
 from emosieve.service.liveness import Trouble
 from emosieve.service.meter import Meter
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.inbox import FILE_LIMIT, Inbox
+from emosieve.watch.inbox import FILE_LIMIT
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled
 
@@ -204,7 +202,7 @@ class Flow:
     def _adopt(self, late: NoResult) -> Proposal | None:
         name = late.survey.name
         try:
-            proposal = adopt(late, self.intake.folders)
+            proposal = adopt(late, self.intake.folders, self.intake.log)
         except OSError:
             proposal = None
         if proposal is None and self.settling.tell_once(name):
@@ -315,14 +313,6 @@ class Flow:
     def _end_trouble(self) -> None:
         if self.trouble is not None:
             self.trouble = replace(self.trouble, time=self.clock.wall(), retry_at=None)
-
-
-def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
-    """The inbox of a root: neither the destinations nor emosieve's own files are tasks, whatever the glob."""
-    filing = settings.filing
-    own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
-    reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
-    return Inbox(root, settings.watch.task_glob, reserved, ask_lease=ask_lease)
 
 
 def policy_of(settings: Settings, *, trust_ctime: bool) -> Policy:

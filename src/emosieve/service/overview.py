@@ -4,11 +4,11 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
+from emosieve.debts import inbox_of
 from emosieve.intake import Intake
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.lines import Event, parse_line
 from emosieve.record.unlogged import unlogged_among
-from emosieve.service.flow import inbox_of
 from emosieve.service.liveness import Heartbeat, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import escape

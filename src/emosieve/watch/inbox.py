@@ -17,7 +17,8 @@ from emosieve.errors import BadResult
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.judge.result import Result, read_result
 from emosieve.text import Message, Phrase
-from emosieve.watch.filesystem import is_open_for_writing
+from emosieve.watch.filesystem import birth_time_ns, is_open_for_writing
+from emosieve.watch.identity import READ_DIRECTORY, DirectoryId
 from emosieve.watch.lengths import HEAD_BYTES, declared_length
 
 RESULT_NAMES = ("result.json", "result_frame.json")
@@ -27,7 +28,6 @@ UNPRINTABLE = Phrase("its name is not printable UTF-8", "名字不是可显示�
 SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-READ_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 DEPTH_LIMIT = 16
 """Levels below a task that are looked at."""
 FILE_LIMIT = 10_000
@@ -59,6 +59,8 @@ class Survey:
         directory: device and inode.
         files: all that stands in it, by name; subdirectories stand for themselves and their files.
         changed_ns: the newest ctime of the directory and all of it, in ns since the epoch.
+        directory_changed_ns: the directory's own ctime.
+        born_ns: when the directory was made, in ns since the epoch; 0 where the file system does not tell.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Survey:
     files: tuple[FileStat, ...]
     changed_ns: int
     directory_changed_ns: int
+    born_ns: int = 0
+
+    @property
+    def identity(self) -> DirectoryId:
+        """Which directory it is."""
+        return DirectoryId(*self.directory, self.born_ns, self.directory_changed_ns)
 
     @property
     def is_crowded(self) -> bool:
@@ -125,7 +133,7 @@ class Inbox:
     def __init__(self, root: str, task_glob: str, reserved: frozenset[str], *, ask_lease: bool) -> None:
         self.root = root
         self.select(task_glob)
-        self._reserved = reserved
+        self.reserved = reserved
         self._ask_lease = ask_lease
         self.tells_writers: bool | None = None if ask_lease else False
         """Whether the kernel told of the file read last if somebody writes it; ``None`` before the first."""
@@ -145,7 +153,7 @@ class Inbox:
         with os.scandir(self.root) as entries:
             for entry in entries:
                 name = entry.name
-                if not self.matches(name) or name in self._reserved:
+                if not self.matches(name) or name in self.reserved:
                     continue
                 if not name.isprintable():
                     left_alone[name] = UNPRINTABLE()
@@ -230,12 +238,12 @@ def survey_directory(path: str, name: str) -> Survey:
     """
     descriptor = os.open(path, READ_DIRECTORY)
     try:
-        status = os.fstat(descriptor)
+        status, born = os.fstat(descriptor), birth_time_ns(descriptor)
         files = tuple(sorted(islice(_walk(descriptor, "", 0), FILE_LIMIT + 1), key=lambda file: file.name))
     finally:
         os.close(descriptor)
     changed = max([status.st_ctime_ns, *(file.ctime_ns for file in files)])
-    return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns)
+    return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns, born)
 
 
 def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:

@@ -10,7 +10,8 @@ from typing import Final
 from emosieve.errors import BadAudio
 from emosieve.judge.audio import Audio, AudioMeasures, Depth, measure
 from emosieve.text import escape
-from emosieve.watch.inbox import READ_DIRECTORY, FileStat, Survey, open_file
+from emosieve.watch.identity import READ_DIRECTORY
+from emosieve.watch.inbox import FileStat, Survey, open_file
 
 AUDIO_NAME: Final = "processed_audio.wav"
 """What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""

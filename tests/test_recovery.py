@@ -1,0 +1,348 @@
+"""What a run that died, or a person, left behind: a name proves nothing, only the directory and its result do."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from conftest import MakeTask, names_in, read_log, result_bytes
+from emosieve.filing import Mover
+from emosieve.intake import Intake
+from emosieve.judge.ruleset import RuleSet
+from emosieve.proposals import Proposal, adopt, decide, refuse
+from emosieve.record.checkpoint import CHECKPOINT, load_checkpoint
+from emosieve.revision import reclassify, restore
+from emosieve.settings import Settings
+from emosieve.watch.identity import identity_at
+from emosieve.watch.inbox import Inbox, survey_directory
+from emosieve.watch.wholeness import Malformed, NoResult, Settled
+
+TASK = "outputs_20241027_023000"
+GOOD, BAD = result_bytes(0.9), result_bytes(0.3)
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def intake_of(root: Path, **settings: Any) -> Intake:
+    """An intake of a root, opened as at a start."""
+    intake = Intake(str(root), Settings(**{"language": "en", **settings}))
+    intake.open()
+    return intake
+
+
+def proposal_for(task: Path) -> Proposal:
+    """What the flow would propose for a settled task."""
+    inbox = Inbox(str(task.parent), "outputs_*", frozenset(), ask_lease=False)
+    survey = inbox.survey(task.name)
+    contents = inbox.read(survey)
+    if contents.result is None or isinstance(contents.result, Exception):
+        return refuse(Malformed(survey, str(contents.result), contents.digest))
+    return decide(Settled(survey, contents.result, contents.digest or ""), RuleSet())
+
+
+def kinds(root: Path) -> list[str]:
+    """Which events the log has."""
+    return [event["event"] for event in read_log(root)]
+
+
+@pytest.fixture
+def die(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object], str], None]:
+    """Call something that dies before, or right after, its first move."""
+
+    def call(deed: Callable[[], object], when: str) -> None:
+        move = Mover.move
+
+        def killed(*arguments: Any) -> None:
+            if when == "after":
+                move(*arguments)
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Mover, "move", killed)
+            with pytest.raises(Killed):
+                deed()
+
+    return call
+
+
+Die = Callable[[Callable[[], object], str], None]
+
+
+class TestNames:
+    """A name comes again: clocks are set back, and filed tasks are archived."""
+
+    @pytest.fixture
+    def archive(self, tmp_path: Path) -> Path:
+        """Where people take filed tasks to."""
+        folder = tmp_path / "archive"
+        folder.mkdir()
+        return folder
+
+    @pytest.mark.parametrize("loss", ["lost", "old"])
+    def test_an_old_restore_is_not_made_again(
+        self, root: Path, make_task: MakeTask, archive: Path, loss: str
+    ) -> None:
+        """Of a task that is archived since, whose name another one has by now; without a checkpoint, or with an old one."""
+        intake = intake_of(root)
+        old = (root / CHECKPOINT).read_bytes()
+        intake.commit([proposal_for(make_task(TASK, BAD))])
+        restore(intake, [str(root / "low_quality" / TASK)])
+        (root / "normal" / TASK).rename(archive / TASK)
+        intake.commit([proposal_for(make_task(TASK, result_bytes(0.2)))])
+        (root / CHECKPOINT).unlink() if loss == "lost" else (root / CHECKPOINT).write_bytes(old)
+        before = kinds(root)
+        intake_of(root)
+
+        assert ([], [TASK]) == (names_in(root / "normal"), names_in(root / "low_quality"))
+        assert before == kinds(root)
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("result", [GOOD, BAD], ids=["same bytes", "other bytes"])
+    @pytest.mark.parametrize("is_deleted", [False, True], ids=["archived", "deleted"])
+    def test_a_filed_task_is_not_superseded(
+        self, *, root: Path, make_task: MakeTask, archive: Path, die: Die, result: bytes, is_deleted: bool
+    ) -> None:
+        """A run that died right after the move had filed it: the next task of its name is another one."""
+        intake = intake_of(root)
+        first = proposal_for(make_task(TASK, GOOD))
+        die(lambda: intake.commit([first]), "after")
+        filed = root / "normal" / TASK
+        shutil.rmtree(filed) if is_deleted else filed.rename(archive / TASK)
+        task = make_task(TASK, result)
+        again = intake_of(root)
+        again.commit([proposal_for(task)])
+
+        events = read_log(root)
+        assert ["decided", "decided"] == [event["event"] for event in events]
+        assert not any("supersedes" in event for event in events)
+        assert [TASK] == names_in(root / ("normal" if result == GOOD else "low_quality"))
+
+    def test_what_is_pending_is_made_without_another_decision(
+        self, root: Path, make_task: MakeTask, die: Die
+    ) -> None:
+        """The very directory that was decided about still stands there."""
+        intake = intake_of(root)
+        task = make_task(TASK, GOOD)
+        die(lambda: intake.commit([proposal_for(task)]), "before")
+        (root / CHECKPOINT).unlink()
+        intake_of(root).commit([proposal_for(task)])
+
+        assert ["decided"] == kinds(root)
+        assert [TASK] == names_in(root / "normal")
+
+
+class TestSettingsChanged:
+    """Another folder is named while moves are pending."""
+
+    @pytest.mark.parametrize("is_lost", [False, True], ids=["checkpoint", "no checkpoint"])
+    @pytest.mark.parametrize(
+        ("result", "folder"), [(GOOD, "normal"), (BAD, "low_quality"), (b"{", "quarantine")]
+    )
+    def test_pending_moves_go_to_the_new_folder(
+        self,
+        *,
+        root: Path,
+        make_task: MakeTask,
+        tmp_path: Path,
+        die: Die,
+        result: bytes,
+        folder: str,
+        is_lost: bool,
+    ) -> None:
+        """Each with one decision, and an event that says where it went instead."""
+        intake = intake_of(root, filing={folder: str(tmp_path / "first")})
+        task = make_task(TASK, result)
+        die(lambda: intake.commit([proposal_for(task)]), "before")
+        if is_lost:
+            (root / CHECKPOINT).unlink()
+        second = intake_of(root, filing={folder: str(tmp_path / "second")})
+        second.commit([proposal_for(task)])
+
+        first, diverted = read_log(root)
+        assert "diverted" == diverted["event"]
+        assert (first["destination"], str(tmp_path / "second" / TASK)) == (
+            diverted["from"],
+            diverted["destination"],
+        )
+        assert [TASK] == names_in(tmp_path / "second")
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+
+    def test_a_pending_restore_goes_there_by_itself(
+        self, root: Path, make_task: MakeTask, tmp_path: Path, die: Die
+    ) -> None:
+        """What a person decided is carried out at the next start."""
+        intake = intake_of(root, filing={"normal": str(tmp_path / "first")})
+        intake.commit([proposal_for(make_task(TASK, BAD))])
+        die(lambda: restore(intake, [str(root / "low_quality" / TASK)]), "before")
+        intake_of(root, filing={"normal": str(tmp_path / "second")})
+
+        assert ["decided", "restored", "diverted"] == kinds(root)
+        assert ([TASK], []) == (names_in(tmp_path / "second"), names_in(root / "low_quality"))
+
+
+def test_one_task_by_two_spellings_is_restored_once(root: Path, make_task: MakeTask, tmp_path: Path) -> None:
+    """By a symlink to the root, and by a path that comes back to where it was."""
+    intake = intake_of(root)
+    intake.commit([proposal_for(make_task(TASK, BAD))])
+    (tmp_path / "link").symlink_to(root)
+    place = f"low_quality/{TASK}"
+    paths = [f"{root}/{place}", f"{tmp_path}/link/{place}", f"{root}/{place}/../{TASK}", f"{root}//{place}"]
+    outcomes = restore(intake, paths)
+
+    assert 1 == len(outcomes)
+    assert ["decided", "restored"] == kinds(root)
+    assert [TASK] == names_in(root / "normal")
+
+
+class TestEditedLines:
+    """A line moves nothing that the scanner would not take for a task, whatever directory it names."""
+
+    @pytest.mark.parametrize(
+        ("source", "destination"),
+        [
+            ("normal", "low_quality/outputs_x"),
+            (".emosieve", "low_quality/outputs_x"),
+            ("decisions.jsonl", "low_quality/outputs_x"),
+            ("notes", "low_quality/outputs_x"),
+            ("outputs_link", "low_quality/outputs_x"),
+            ("normal/.hidden", "low_quality/outputs_x"),
+            ("notes/inner", "low_quality/outputs_x"),
+        ],
+    )
+    @pytest.mark.parametrize("event", ["restored", "reclassified", "joined"])
+    def test_our_own_files_stay(
+        self, root: Path, make_task: MakeTask, source: str, destination: str, event: str
+    ) -> None:
+        """Folders, log, state, hidden directories, symlinks, and what is named otherwise than a task."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task(TASK, GOOD))])
+        for folder in ("notes/inner", "normal/.hidden"):
+            (root / folder).mkdir(parents=True)
+        (root / "outputs_link").symlink_to(root / "notes")
+        directory = identity_at(str(root / source))
+        named = directory.as_dict() if directory else {"directory": [1, 2], "born": 3}
+        line = {"event": event, "task": "outputs_x", **named, "from": source, "to": destination}
+        with open(root / "decisions.jsonl", "ab") as log:
+            log.write(orjson.dumps(line) + b"\n")
+        before = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+        intake_of(root)
+
+        assert before == sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("name", ["decisions.jsonl", ".emosieve", "normal", ".hidden"])
+    def test_a_task_never_gets_a_name_of_ours(self, root: Path, make_task: MakeTask, name: str) -> None:
+        """A line that sends one back to the inbox under such a name sends it there under its own."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task(TASK, b"{"))])
+        directory = identity_at(str(root / "quarantine" / TASK))
+        assert directory is not None
+        line = {
+            "event": "restored",
+            "task": TASK,
+            **directory.as_dict(),
+            "from": f"quarantine/{TASK}",
+            "to": name,
+        }
+        with open(root / "decisions.jsonl", "ab") as log:
+            log.write(orjson.dumps(line) + b"\n")
+        intake_of(root)
+
+        assert (root / TASK).is_dir()
+        assert not (root / name).is_symlink()
+
+
+class TestSharedFolder:
+    """Two roots file into one folder elsewhere, and use the same names."""
+
+    @pytest.fixture
+    def filing(self, tmp_path: Path) -> dict[str, str]:
+        """The folders that both use."""
+        folders = {name: tmp_path / "shared" / name for name in ("normal", "low_quality", "quarantine")}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+        return {name: str(folder) for name, folder in folders.items()}
+
+    @pytest.fixture
+    def other(self, tmp_path: Path) -> Path:
+        """The other root."""
+        folder = tmp_path / "other"
+        folder.mkdir()
+        return folder
+
+    def late(self, root: Path) -> NoResult:
+        """A directory without a result."""
+        (root / TASK).mkdir()
+        (root / TASK / "input.mp3").write_bytes(b"somebody's audio")
+        return NoResult(survey_directory(str(root / TASK), TASK))
+
+    def test_late_files_join_no_task_of_another_root(
+        self, root: Path, other: Path, make_task: MakeTask, filing: dict[str, str]
+    ) -> None:
+        """No task of that name was ever filed from here: they stay."""
+        intake_of(root, filing=filing).commit([proposal_for(make_task(TASK))])
+        mine = intake_of(other, filing=filing)
+
+        assert adopt(self.late(other), mine.folders, mine.log) is None
+
+    def test_nor_one_that_took_the_place_of_ours(
+        self, root: Path, other: Path, make_task: MakeTask, filing: dict[str, str]
+    ) -> None:
+        """Ours was archived, and the other root filed another one under the same name since."""
+        intake = intake_of(root, filing=filing)
+        intake.commit([proposal_for(make_task(TASK, GOOD))])
+        shutil.rmtree(f"{filing['normal']}/{TASK}")
+        (other / TASK).mkdir()
+        (other / TASK / "result.json").write_bytes(result_bytes(0.95))
+        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+
+        assert adopt(self.late(root), intake.folders, intake.log) is None
+
+    def test_a_restore_of_theirs_takes_no_decision_of_ours_back(
+        self, root: Path, other: Path, make_task: MakeTask, filing: dict[str, str]
+    ) -> None:
+        """What stands where ours stood is unlogged here."""
+        intake = intake_of(root, filing=filing)
+        intake.commit([proposal_for(make_task(TASK, BAD))])
+        shutil.rmtree(f"{filing['low_quality']}/{TASK}")
+        (other / TASK).mkdir()
+        (other / TASK / "result.json").write_bytes(result_bytes(0.2))
+        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+        assert [one.left_alone for one in reclassify(intake, RuleSet())] == []
+        restore(intake, [f"{filing['low_quality']}/{TASK}"])
+
+        restored = read_log(root)[-1]
+        assert (None, []) == (restored["decided"], restored["was_findings"])
+
+    def test_a_pending_join_asks_again(
+        self,
+        root: Path,
+        other: Path,
+        make_task: MakeTask,
+        filing: dict[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Between its logging and its making the task may have been taken away, and another one put there."""
+        intake = intake_of(root, filing=filing)
+        intake.commit([proposal_for(make_task(TASK, GOOD))])
+        proposal = adopt(self.late(root), intake.folders, intake.log)
+        assert proposal is not None
+        monkeypatch.setattr(os, "rmdir", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            intake.commit([proposal])
+        monkeypatch.undo()
+        (Path(filing["normal"]) / TASK / "input.mp3").rename(root / TASK / "input.mp3")
+        shutil.rmtree(f"{filing['normal']}/{TASK}")
+        (other / TASK).mkdir()
+        (other / TASK / "result.json").write_bytes(result_bytes(0.95))
+        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+        intake_of(root, filing=filing)
+
+        assert ["result.json"] == names_in(Path(filing["normal"]) / TASK)
+        assert ["input.mp3"] == names_in(root / TASK)
