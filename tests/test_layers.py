@@ -15,7 +15,7 @@ WINGS = [
     {"record"},
     {"copying"},
     {"filing"},
-    {"conclusion", "proposals", "debts"},
+    {"conclusion", "proposals", "debts", "destinations"},
     {"intake"},
     {"revision"},
     {"service"},

@@ -88,7 +88,7 @@ class TestNames:
     def test_an_old_restore_is_not_made_again(
         self, root: Path, make_task: MakeTask, archive: Path, loss: str
     ) -> None:
-        """Of a task that is archived since, whose name another one has by now; without a checkpoint, or with an old one."""
+        """Of an archived task, whose name another one has by now; without a checkpoint, or with an old one."""
         intake = intake_of(root)
         old = (root / CHECKPOINT).read_bytes()
         intake.commit([proposal_for(make_task(TASK, BAD))])

@@ -109,6 +109,10 @@ _STEPS: Final[Mapping[str, Phrase]] = MappingProxyType(
             "look at the kernel's log (dmesg): that disk, or the way to it, fails",
             "查看内核日志（dmesg）：该磁盘或其连接出错",
         ),
+        "ENODEV": Phrase(
+            "mount it; if another folder is meant from now on, emosieve check says how",
+            "请先挂载；如果确实要改用新的目录，emosieve check 会说明做法",
+        ),
         "ESTALE": Phrase(
             "mount that anew: its server no longer knows it", "重新挂载：服务器已不再认识该文件"
         ),

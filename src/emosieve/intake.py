@@ -30,6 +30,7 @@ from emosieve.debts import (
     replayed,
     sound,
 )
+from emosieve.destinations import Destinations
 from emosieve.errors import CopyStopped, cause_of, code_of
 from emosieve.filing import Folders, Mover
 from emosieve.proposals import Proposal, is_filed_here
@@ -99,6 +100,7 @@ class Intake:
         self.folders = Folders(root, by_verdict)
         self.log = DecisionLog(root)
         self.report = Report(root)
+        self._destinations = Destinations(self.folders, self.log.has_filed_into)
         self._conclusion = Conclusion(self.log, self.report)
         self._causes: dict[str, str] = {}
         """Why moves failed, by source: while neither log nor checkpoint can be written, nothing else remembers."""
@@ -173,7 +175,9 @@ class Intake:
         with self.log.locked(), Mover(self.folders, should_stop) as mover:
             if self.behind:
                 self.folders.clean()
+            self._destinations.verify()
             self.folders.make()
+            self._destinations.remember()
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._owed(before, should_stop)
             if owed is None:

@@ -339,6 +339,11 @@ class DecisionLog:
             place = str(event.get("from"))
         return found
 
+    def has_filed_into(self, folder: str) -> bool:
+        """Return whether any event put a task into a folder, by a search from the end."""
+        text = orjson.dumps(f"{folder}/")[:-1]
+        return any(True for _ in self._search(b'"destination":' + text, b'"to":' + text))
+
     def _last_at(self, place: str) -> Event | None:
         text = orjson.dumps(place)
         for event in self._search(b'"destination":' + text, b'"to":' + text):

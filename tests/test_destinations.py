@@ -1,0 +1,153 @@
+"""A destination on a file system of its own is waited for where that is not mounted. Real mounts; needs root."""
+
+import errno
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MakeTask, Mount, names_in, read_log, standing
+from emosieve.destinations import DESTINATIONS, Destination, missing_destination
+from emosieve.intake import Intake
+from emosieve.settings import Settings
+from test_recovery import proposal_for
+
+FIRST, SECOND = "outputs_1", "outputs_2"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, mounted: Mount) -> Path:
+    """A file system of its own, mounted."""
+    point = tmp_path / "nas"
+    point.mkdir()
+    mounted("-t", "tmpfs", "tmpfs", point)
+    return point
+
+
+def intake_of(root: Path, normal: Path | str) -> Intake:
+    """An intake of a root, opened as at a start."""
+    intake = Intake(str(root), Settings(language="en", filing={"normal": str(normal)}))
+    intake.open()
+    return intake
+
+
+def unmount(point: Path) -> None:
+    """As an administrator does, or a reboot."""
+    subprocess.run(["umount", point], check=True)
+
+
+def refused(call: Any, path: Path) -> None:
+    """It ends with an error that names the place and asks whether that is mounted."""
+    with pytest.raises(OSError, match="not mounted") as caught:
+        call()
+    assert (errno.ENODEV, str(path)) == (caught.value.errno, caught.value.filename)
+
+
+@pytest.mark.parametrize("starts_anew", [False, True], ids=["while it runs", "at the next start"])
+def test_nothing_is_filed_below_a_mount_point(
+    root: Path, make_task: MakeTask, disk: Path, mounted: Mount, *, starts_anew: bool
+) -> None:
+    """No folder is made, nothing is logged or moved; once it is mounted again all goes on."""
+    intake = intake_of(root, disk / "normal")
+    intake.commit([proposal_for(make_task(FIRST))])
+    unmount(disk)
+    proposal = proposal_for(make_task(SECOND))
+    if starts_anew:
+        refused(lambda: intake_of(root, disk / "normal"), disk / "normal")
+    refused(lambda: intake.commit([proposal]), disk / "normal")
+
+    assert ([], [SECOND], 1) == (names_in(disk), standing(root), len(read_log(root)))
+    mounted("-t", "tmpfs", "tmpfs", disk)
+    intake_of(root, disk / "normal").commit([proposal])
+    assert [SECOND] == names_in(disk / "normal")
+
+
+def test_an_empty_folder_at_its_place_is_another_one(root: Path, make_task: MakeTask, disk: Path) -> None:
+    """The mount point's own disk may have a folder of that name, from before it was mounted over."""
+    intake = intake_of(root, disk / "normal")
+    unmount(disk)
+    (disk / "normal").mkdir()
+    proposal = proposal_for(make_task(FIRST))
+
+    refused(lambda: intake.commit([proposal]), disk / "normal")
+
+
+def test_a_mount_below_the_root_is_waited_for_as_well(
+    root: Path, make_task: MakeTask, mounted: Mount
+) -> None:
+    """A folder with a single name may be a mount point, too."""
+    (root / "normal").mkdir()
+    mounted("-t", "tmpfs", "tmpfs", root / "normal")
+    intake = intake_of(root, "normal")
+    unmount(root / "normal")
+    proposal = proposal_for(make_task(FIRST))
+
+    refused(lambda: intake.commit([proposal]), root / "normal")
+
+
+def test_a_folder_that_somebody_removed_is_made_again(root: Path, make_task: MakeTask, disk: Path) -> None:
+    """Its file system is there: that was a person."""
+    intake = intake_of(root, disk / "normal")
+    intake.commit([proposal_for(make_task(FIRST))])
+    shutil.rmtree(disk / "normal")
+    intake.commit([proposal_for(make_task(SECOND))])
+
+    assert [SECOND] == names_in(disk / "normal")
+
+
+def test_the_operator_has_the_last_word(root: Path, make_task: MakeTask, disk: Path) -> None:
+    """Without what is remembered the folder that stands there is the one that is meant."""
+    intake_of(root, disk / "normal")
+    unmount(disk)
+    (root / DESTINATIONS).unlink()
+    (disk / "normal").mkdir()
+    intake_of(root, disk / "normal").commit([proposal_for(make_task(FIRST))])
+
+    assert [FIRST] == names_in(disk / "normal")
+
+
+def test_the_log_remembers_where_nothing_else_does(root: Path, make_task: MakeTask, disk: Path) -> None:
+    """Tasks were filed there and it is gone: it is not made anew, unless somebody makes it."""
+    intake_of(root, disk / "normal").commit([proposal_for(make_task(FIRST))])
+    unmount(disk)
+    (root / DESTINATIONS).unlink()
+
+    refused(lambda: intake_of(root, disk / "normal"), disk / "normal")
+    (disk / "normal").mkdir()
+    intake_of(root, disk / "normal")
+
+
+def test_a_first_start_makes_its_folders(root: Path, tmp_path: Path) -> None:
+    """Where nothing was filed yet nothing is missed."""
+    intake = intake_of(root, tmp_path / "elsewhere")
+
+    assert missing_destination(intake.folders, intake.log.has_filed_into) is None
+    assert (tmp_path / "elsewhere").is_dir()
+    assert not (root / DESTINATIONS).exists()
+
+
+BEFORE = Destination(1, 2, 3, "/mnt/nas")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (Destination(1, 2, 0, "/"), True),
+        (Destination(1, 0, 0, "/"), False),
+        (Destination(7, 2, 0, "/"), False),
+        (Destination(7, 8, 3, "/"), True),
+        (Destination(7, 8, 4, "/"), False),
+        (Destination(7, 8, 4, "/mnt/nas"), True),
+    ],
+    ids=str,
+)
+def test_a_destination_is_back(now: Destination, *, expected: bool) -> None:
+    """The same folder as a sandbox sees it, one of the same file system, or another that is mounted there."""
+    assert expected is BEFORE.is_back(now)
+
+
+def test_what_is_not_told_proves_nothing() -> None:
+    """Zero stands for a birth time or a file system's number that is not known."""
+    assert not Destination(1, 0, 0, "/mnt/nas").is_back(Destination(1, 0, 0, "/"))
