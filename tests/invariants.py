@@ -349,11 +349,12 @@ def _assert_moves_stay_within(root: str, log: DecisionLog) -> None:
     checkpoint = load_checkpoint(root) or Checkpoint()
     with contextlib.suppress(OSError):
         Report(root).project(log, checkpoint.reported)
-    places = Places(inbox_of(root, Settings(root=root), ask_lease=False), folders)
+    places = Places(inbox_of(root, Settings(root=root), ask_lease=False), folders, log)
     owed = replayed(log.read(), checkpoint.owed, places.may_start)
     assert owed is not None
     for debt in owed.values():
-        assert os.path.dirname(debt.source) in {"", "normal", "low_quality", "quarantine"}
+        assert os.path.dirname(debt.source).count("/") == 0
+        assert not os.path.dirname(debt.source).startswith(".")
         assert os.path.lexists(os.path.join(root, debt.source))
         for name in (os.path.basename(debt.source), os.path.basename(debt.destination), debt.task):
             assert name not in {"", ".", ".."}

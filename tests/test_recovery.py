@@ -185,6 +185,21 @@ class TestSettingsChanged:
         assert ["decided", "restored", "diverted"] == kinds(root)
         assert ([TASK], []) == (names_in(tmp_path / "second"), names_in(root / "low_quality"))
 
+    @pytest.mark.parametrize("is_lost", [False, True], ids=["checkpoint", "no checkpoint"])
+    def test_so_does_one_out_of_a_folder_that_is_no_more_named(
+        self, root: Path, make_task: MakeTask, die: Die, *, is_lost: bool
+    ) -> None:
+        """The log put the task there."""
+        intake = intake_of(root)
+        intake.commit([proposal_for(make_task(TASK, BAD))])
+        die(lambda: restore(intake, [str(root / "low_quality" / TASK)]), "before")
+        if is_lost:
+            (root / CHECKPOINT).unlink()
+        intake_of(root, filing={"low_quality": "rejected"})
+
+        assert ["decided", "restored"] == kinds(root)
+        assert ([TASK], []) == (names_in(root / "normal"), names_in(root / "low_quality"))
+
 
 def test_one_task_by_two_spellings_is_restored_once(root: Path, make_task: MakeTask, tmp_path: Path) -> None:
     """By a symlink to the root, and by a path that comes back to where it was."""
@@ -235,6 +250,26 @@ class TestEditedLines:
 
         assert before == sorted(str(path.relative_to(root)) for path in root.rglob("*"))
         assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("folder", ["VICTIM", "../victim", ".emosieve"])
+    def test_nothing_outside_is_moved_though_two_lines_agree(
+        self, root: Path, tmp_path: Path, folder: str
+    ) -> None:
+        """The log may belong to a user who may not do there what emosieve may."""
+        intake_of(root)
+        place = folder.replace("VICTIM", str(tmp_path / "victim"))
+        victim = root / place / TASK
+        victim.mkdir(parents=True)
+        directory = identity_at(str(victim))
+        assert directory is not None
+        decided = {"event": "decided", "task": TASK, **directory.as_dict(), "destination": f"{place}/{TASK}"}
+        restored = {"event": "restored", "task": TASK, **directory.as_dict(), "to": f"normal/{TASK}"}
+        lines = (decided, {**restored, "from": f"{place}/{TASK}"})
+        (root / "decisions.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        intake_of(root)
+
+        assert victim.is_dir()
+        assert [] == names_in(root / "normal")
 
     @pytest.mark.parametrize("name", ["decisions.jsonl", ".emosieve", "normal", ".hidden"])
     def test_a_task_never_gets_a_name_of_ours(self, root: Path, make_task: MakeTask, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders
 from emosieve.record.checkpoint import Owed
-from emosieve.record.decisions import LOG_NAME
+from emosieve.record.decisions import LOG_NAME, DecisionLog
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
@@ -168,23 +168,31 @@ def _can_stand(name: str) -> bool:
 
 
 class Places:
-    """Where tasks may stand, in the inbox and in the folders of today's settings.
+    """Where tasks may stand: in the inbox, in the folders of today's settings, and where the log put them before.
 
     Args:
         inbox: of the root.
         folders: of the root.
+        log: of the root.
     """
 
-    def __init__(self, inbox: Inbox, folders: Folders) -> None:
+    def __init__(self, inbox: Inbox, folders: Folders, log: DecisionLog) -> None:
         self._inbox = inbox
         self._folders = folders
+        self._log = log
         self._standing: set[str] | None = None
 
     def may_start(self, location: str) -> bool:
         """Whether something stands at a location that the scanner, or a person, would take for a task."""
         folder, name = os.path.split(location)
         if folder:
-            return self._is_filed(folder, name) and os.path.lexists(self._folders.path(location))
+            if not _is_shown(name) or not os.path.lexists(self._folders.path(location)):
+                return False
+            # A folder of earlier settings is one under the root where the log put this task. The log may be
+            # another user's, who could name any place outside.
+            is_under_root = "/" not in folder and _is_shown(folder)
+            was_filed = is_under_root and self._log.last_about(location) is not None
+            return was_filed or self._is_filed(folder, name)
         if self._standing is None:
             # One listing, however many events of a long log are asked about.
             self._standing = set(self._inbox.list().tasks)

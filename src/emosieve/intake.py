@@ -319,7 +319,7 @@ class Intake:
         """
         if checkpoint.filed == self.log.end():
             return sound(checkpoint.owed)
-        places = Places(self._inbox, self.folders)
+        places = Places(self._inbox, self.folders, self.log)
         return replayed(self.log.read(checkpoint.filed), checkpoint.owed, places.may_start, should_stop)
 
     def _identity_at(self, location: str) -> DirectoryId | None:
@@ -368,7 +368,7 @@ class Intake:
                 raise FileNotFoundError(errno.ENOENT, _TASK_GONE, self.folders.path(debt.destination))
             mover.join(debt.source, debt.destination, debt.files)
             return debt
-        if not Places(self._inbox, self.folders).may_end(debt.destination):
+        if not Places(self._inbox, self.folders, self.log).may_end(debt.destination):
             # The settings name another folder by now.
             debt = self._divert(debt, self.folders.by_verdict.get(debt.verdict or "", ""), owed, mover)
         try:
