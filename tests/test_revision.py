@@ -150,6 +150,15 @@ class TestReclassify:
         """Under the rules by which it was filed everything stays."""
         assert [] == list(reclassify(filed, RuleSet()))
 
+    def test_a_result_that_was_changed_since_is_judged_by_what_it_says_now(
+        self, root: Path, filed: Intake
+    ) -> None:
+        """The numbers of the log are those of another result."""
+        (root / "normal" / "outputs_1" / "result.json").write_bytes(result_bytes(0.2))
+        (change,) = reclassify(filed, RuleSet())
+
+        assert ("low_quality", 0.2) == (change.proposal.folder, change.proposal.body["confidence"])
+
     def test_what_a_person_restored_stays(self, root: Path, filed: Intake) -> None:
         """A restored task is left alone unless asked."""
         restore(filed, [str(root / "low_quality" / "outputs_2")])
