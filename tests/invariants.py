@@ -23,7 +23,7 @@ from emosieve.commands import explain as explain_command
 from emosieve.commands import stats_text
 from emosieve.commands import status as status_command
 from emosieve.commands.decision_line import decision_line
-from emosieve.debts import Places, inbox_of, replayed
+from emosieve.debts import Recovery, inbox_of
 from emosieve.errors import BadResult, SetupError
 from emosieve.filing import Folders
 from emosieve.intake import Intake
@@ -349,8 +349,8 @@ def _assert_moves_stay_within(root: str, log: DecisionLog) -> None:
     checkpoint = load_checkpoint(root) or Checkpoint()
     with contextlib.suppress(OSError):
         Report(root).project(log, checkpoint.reported)
-    places = Places(inbox_of(root, Settings(root=root), ask_lease=False), folders, log)
-    owed = replayed(log.read(), checkpoint.owed, places.may_start)
+    recovery = Recovery(folders, log, inbox_of(root, Settings(root=root), ask_lease=False))
+    owed = recovery.pending(Checkpoint(owed=checkpoint.owed))
     assert owed is not None
     for debt in owed.values():
         assert os.path.dirname(debt.source).count("/") == 0

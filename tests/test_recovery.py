@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from conftest import MakeTask, names_in, read_log, result_bytes
+from conftest import MakeTask, Mount, names_in, read_log, result_bytes, standing
 from emosieve.filing import Mover
 from emosieve.intake import Intake
 from emosieve.judge.ruleset import RuleSet
@@ -381,3 +381,32 @@ class TestSharedFolder:
 
         assert ["result.json"] == names_in(Path(filing["normal"]) / TASK)
         assert ["input.mp3"] == names_in(root / TASK)
+        assert {} == load_checkpoint(str(root)).owed  # type: ignore[union-attr]
+
+    def test_late_files_find_their_task_on_another_file_system(
+        self, root: Path, make_task: MakeTask, filing: dict[str, str], mounted: Mount
+    ) -> None:
+        """A copy is another directory; the digest of its result tells that it is ours."""
+        mounted("-t", "tmpfs", "tmpfs", filing["normal"])
+        intake = intake_of(root, filing=filing)
+        intake.commit([proposal_for(make_task(TASK, GOOD))])
+        late = self.late(root)
+        assert adopt(late, intake.folders, intake.log) is not None
+        (Path(filing["normal"]) / TASK / "result.json").write_bytes(BAD)
+
+        assert adopt(late, intake.folders, intake.log) is None
+        (Path(filing["normal"]) / TASK / "result.json").unlink()
+        assert adopt(late, intake.folders, intake.log) is None
+
+
+def test_a_stop_while_the_log_is_replayed_leaves_all_as_it_is(root: Path, make_task: MakeTask) -> None:
+    """Half of a replay says nothing of what is pending: nothing is logged, moved or noted."""
+    proposal = proposal_for(make_task(TASK))
+    (root / "decisions.jsonl").write_bytes(b'{"event":"note"}\n' * 1000)
+    intake = Intake(str(root), Settings())
+
+    assert [] == intake.commit([proposal], lambda: True)
+    assert ([TASK], 1000) == (standing(root), len(read_log(root)))
+    assert load_checkpoint(str(root)) is None
+    intake.commit([proposal])
+    assert [TASK] == names_in(root / "normal")

@@ -7,18 +7,19 @@ today's folders.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders
-from emosieve.record.checkpoint import Owed
+from emosieve.proposals import is_filed_here
+from emosieve.record.checkpoint import Checkpoint, Owed
 from emosieve.record.decisions import LOG_NAME, DecisionLog
 from emosieve.record.lines import Event
 from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
 from emosieve.settings import Settings
-from emosieve.watch.identity import DirectoryId
+from emosieve.watch.identity import DirectoryId, identity_at
 from emosieve.watch.inbox import Inbox, Survey
 
 BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
@@ -103,36 +104,24 @@ def replayed(
         ``None`` when it should stop; nothing of it counts then.
     """
     moves = {source: debt for source, debt in sound(pending).items() if may_start(source)}
-    sources = {_key(debt): source for source, debt in moves.items()}
     for number, event in enumerate(events, start=1):
-        _replay(event, moves, sources, may_start)
+        _replay(event, moves, may_start)
         if number % _REPLAYED_AT_ONCE == 0 and should_stop():
             return None
     return moves
 
 
-def _key(debt: Owed) -> tuple[int | None, int, int]:
-    """By which a directory is known in two events; its device may have another number since."""
-    return debt.directory and debt.directory[1], debt.born, debt.changed
-
-
-def _replay(
-    event: Mapping[str, Any],
-    moves: dict[str, Owed],
-    sources: dict[tuple[int | None, int, int], str],
-    may_start: Callable[[str], bool],
-) -> None:
+def _replay(event: Mapping[str, Any], moves: dict[str, Owed], may_start: Callable[[str], bool]) -> None:
     """Take one event of the log, or a line that looks like one."""
     try:
         kind = event["event"]
         if kind in _KINDS:
             debt = debt_of(event)
-            # A directory that was moved on has made its move before; so has what made room for another one.
-            for source in (sources.pop(_key(debt), ""), debt.source, debt.destination):
-                moves.pop(source, None)
+            # Two directories cannot stand in one place: what was to leave it has left.
+            moves.pop(debt.source, None)
+            moves.pop(debt.destination, None)
             if _is_known(debt) and _can_be_made(debt) and may_start(debt.source):
                 moves[debt.source] = debt
-                sources[_key(debt)] = debt.source
         elif kind == "diverted":
             source = event["source"]
             moves[source] = replace(moves[source], destination=str(event["destination"]))
@@ -167,47 +156,81 @@ def _can_stand(name: str) -> bool:
     )
 
 
-class Places:
-    """Where tasks may stand: in the inbox, in the folders of today's settings, and where the log put them before.
+class Recovery:
+    """Finds the moves of one root that were logged and not made.
 
     Args:
-        inbox: of the root.
         folders: of the root.
         log: of the root.
+        inbox: of the root, as today's settings have it.
     """
 
-    def __init__(self, inbox: Inbox, folders: Folders, log: DecisionLog) -> None:
-        self._inbox = inbox
+    def __init__(self, folders: Folders, log: DecisionLog, inbox: Inbox) -> None:
         self._folders = folders
         self._log = log
-        self._standing: set[str] | None = None
+        self._inbox = inbox
+        self._standing: frozenset[str] = frozenset()
 
-    def may_start(self, location: str) -> bool:
-        """Whether something stands at a location that the scanner, or a person, would take for a task."""
-        folder, name = os.path.split(location)
-        if folder:
-            if not _is_shown(name) or not os.path.lexists(self._folders.path(location)):
-                return False
-            # A folder of earlier settings is one under the root where the log put this task. The log may be
-            # another user's, who could name any place outside.
-            is_under_root = "/" not in folder and _is_shown(folder)
-            was_filed = is_under_root and self._log.last_about(location) is not None
-            return was_filed or self._is_filed(folder, name)
-        if self._standing is None:
-            # One listing, however many events of a long log are asked about.
-            self._standing = set(self._inbox.list().tasks)
-        return name in self._standing
+    def pending(
+        self, checkpoint: Checkpoint, should_stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, Owed] | None:
+        """Return the moves that may be pending, by source: the checkpoint's, and those logged since by a run that died.
+
+        Returns:
+            ``None`` when a stop comes first: the whole log may have to be read.
+        """
+        if checkpoint.filed == self._log.end():
+            return sound(checkpoint.owed)
+        # One listing, however many events of a long log are asked about.
+        self._standing = frozenset(self._inbox.list().tasks)
+        return replayed(self._log.read(checkpoint.filed), checkpoint.owed, self._may_start, should_stop)
+
+    def due(self, pending: dict[str, Owed]) -> list[Move]:
+        """Return the pending moves that are made at once.
+
+        Those whose directory no longer stands there are dropped from ``pending``, and so are those of late
+        files whose task is another one by now.
+        """
+        moves = []
+        for debt in [debt for debt in pending.values() if debt.event in BY_HAND]:
+            try:
+                standing = identity_at(self._folders.path(debt.source))
+            except OSError:
+                continue  # nobody can tell now; the next commit asks again
+            if standing is None or not debt.is_of(standing) or not self._is_wanted(debt):
+                del pending[debt.source]
+            else:
+                moves.append(Move(debt, (standing.device, standing.inode)))
+        return moves
 
     def may_end(self, location: str) -> bool:
-        """Whether a task may be moved to a location by today's settings."""
+        """Return whether a task may be moved to a location by today's settings."""
         folder, name = os.path.split(location)
         if folder:
-            return self._is_filed(folder, name)
+            return self._is_in_folder(folder, name)
         return _is_shown(name) and name not in self._inbox.reserved
 
-    def _is_filed(self, folder: str, name: str) -> bool:
+    def _may_start(self, location: str) -> bool:
+        """Whether something stands at a location that the scanner, or a person, would take for a task."""
+        folder, name = os.path.split(location)
+        if not folder:
+            return name in self._standing
+        if not _is_shown(name) or not os.path.lexists(self._folders.path(location)):
+            return False
+        # A folder of earlier settings is one under the root where the log put this task. The log may be
+        # another user's, who could name any place outside.
+        is_under_root = "/" not in folder and _is_shown(folder)
+        was_filed = is_under_root and self._log.last_about(location) is not None
+        return was_filed or self._is_in_folder(folder, name)
+
+    def _is_in_folder(self, folder: str, name: str) -> bool:
         folders = self._folders.by_verdict.values()
         return folder in folders and _is_shown(name) and f"{folder}/{name}" not in folders
+
+    def _is_wanted(self, debt: Owed) -> bool:
+        if debt.event != "joined":
+            return True
+        return is_filed_here(debt.destination, debt.task, self._folders, self._log)
 
 
 def _is_shown(name: str) -> bool:
@@ -233,13 +256,3 @@ def of_survey(pending: Mapping[str, Owed], source: str, survey: Survey) -> Owed 
     """Return the pending move of a task that was looked at; ``None`` where another directory stands there now."""
     debt = pending.get(source)
     return debt if debt is not None and debt.is_of(survey.identity) else None
-
-
-def by_hand(pending: Mapping[str, Owed], identity_at: Callable[[str], DirectoryId | None]) -> Iterator[Move]:
-    """Give the pending moves that a person asked for, as far as their directories still stand."""
-    for debt in pending.values():
-        if debt.event not in BY_HAND:
-            continue
-        standing = identity_at(debt.source)
-        if standing is not None and debt.is_of(standing):
-            yield Move(debt, (standing.device, standing.inode))

@@ -18,33 +18,20 @@ from typing import Any, Final
 import structlog
 
 from emosieve.conclusion import Conclusion
-from emosieve.debts import (
-    Move,
-    Places,
-    by_hand,
-    covers,
-    debt_of,
-    diverted,
-    inbox_of,
-    of_survey,
-    replayed,
-    sound,
-)
+from emosieve.debts import Move, Recovery, covers, debt_of, diverted, inbox_of, of_survey
 from emosieve.destinations import Destinations
 from emosieve.errors import CopyStopped, cause_of, code_of
 from emosieve.filing import Folders, Mover
-from emosieve.proposals import Proposal, is_filed_here
+from emosieve.proposals import Proposal
 from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_checkpoint
 from emosieve.record.decisions import SCHEMA, DecisionLog
 from emosieve.record.evidence import EVIDENCE
 from emosieve.record.lines import Event
 from emosieve.record.report import Report
 from emosieve.settings import Settings
-from emosieve.watch.identity import DirectoryId, identity_at
 from emosieve.watch.inbox import survey_directory
 
 GONE: Final = "is gone"
-_TASK_GONE: Final = "is no longer the task that these files belong to"
 CHANGED: Final = "changed since it was looked at"
 """Causes of a move that was not made, beside what the system says."""
 
@@ -115,7 +102,8 @@ class Intake:
     def apply(self, settings: Settings) -> None:
         """Take new settings of log, report and time zone."""
         self._zone = settings.zone
-        self._inbox = inbox_of(self.root, settings, ask_lease=False)
+        inbox = inbox_of(self.root, settings, ask_lease=False)
+        self._recovery = Recovery(self.folders, self.log, inbox)
         self.log.rotate_bytes, self.log.sync = settings.decisions.rotate_bytes, settings.decisions.sync
         self.report.language = settings.language
         self.report.rotate_bytes, self.report.keep = settings.report.rotate_bytes, settings.report.keep
@@ -179,13 +167,13 @@ class Intake:
             self.folders.make()
             self._destinations.remember()
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before, should_stop)
+            owed = self._recovery.pending(before, should_stop)
             if owed is None:
                 return []
             standing, outcomes = self._still_standing(proposals)
             moves = self._log_all(standing, owed, mover)
             planned = {move.debt.source for move in moves}
-            moves += [move for move in by_hand(owed, self._identity_at) if move.debt.source not in planned]
+            moves += [move for move in self._recovery.due(owed) if move.debt.source not in planned]
             with suppress(CopyStopped):
                 for move in moves:
                     outcomes.append(self._make(move, owed, mover))
@@ -217,7 +205,7 @@ class Intake:
         """
         with self.log.locked(), Mover(self.folders) as mover:
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before) or {}
+            owed = self._recovery.pending(before) or {}
             self.log.append([self._event(body)])
             self._conclusion.conclude(before, owed, mover)
 
@@ -229,7 +217,7 @@ class Intake:
         """
         with self.log.locked():
             before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._owed(before) or {}
+            owed = self._recovery.pending(before) or {}
             reported = self.report.rebuild(self.log)
             save_checkpoint(self.root, Checkpoint(self.log.end(), owed, reported))
 
@@ -310,23 +298,6 @@ class Intake:
             event["supersedes"] = {**numbers, "verdict": verdict, "findings": old.get("findings") or []}
         return event
 
-    def _owed(
-        self, checkpoint: Checkpoint, should_stop: Callable[[], bool] = lambda: False
-    ) -> dict[str, Owed] | None:
-        """The moves that are pending by now: the checkpoint's, and those logged since by a run that died.
-
-        ``None`` when a stop comes first: the whole log may have to be read.
-        """
-        if checkpoint.filed == self.log.end():
-            return sound(checkpoint.owed)
-        places = Places(self._inbox, self.folders, self.log)
-        return replayed(self.log.read(checkpoint.filed), checkpoint.owed, places.may_start, should_stop)
-
-    def _identity_at(self, location: str) -> DirectoryId | None:
-        with suppress(OSError):
-            return identity_at(self.folders.path(location))
-        return None
-
     def _make(self, move: Move, owed: dict[str, Owed], mover: Mover) -> Done | NotDone:
         """Make one move; a failure leaves it owed, and is logged once per change of cause."""
         debt = move.debt
@@ -364,11 +335,9 @@ class Intake:
         mover: Mover,
     ) -> Owed:
         if debt.event == "joined":
-            if not is_filed_here(debt.destination, debt.task, self.folders, self.log):
-                raise FileNotFoundError(errno.ENOENT, _TASK_GONE, self.folders.path(debt.destination))
             mover.join(debt.source, debt.destination, debt.files)
             return debt
-        if not Places(self._inbox, self.folders, self.log).may_end(debt.destination):
+        if not self._recovery.may_end(debt.destination):
             # The settings name another folder by now.
             debt = self._divert(debt, self.folders.by_verdict.get(debt.verdict or "", ""), owed, mover)
         try:
