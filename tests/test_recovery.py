@@ -339,6 +339,32 @@ class TestSharedFolder:
 
         assert adopt(self.late(root), intake.folders, intake.log) is None
 
+    def test_late_files_join_no_older_task_of_their_name(self, root: Path, make_task: MakeTask) -> None:
+        """Two of one name stand in two folders, one under a suffix: it is not certain whose the files are."""
+        intake = intake_of(root)
+        for result in (BAD, GOOD, BAD):
+            intake.commit([proposal_for(make_task(TASK, result))])
+        shutil.rmtree(root / "low_quality" / TASK)
+        late = self.late(root)
+
+        assert adopt(late, intake.folders, intake.log) is None
+        shutil.rmtree(root / "low_quality" / f"{TASK}.2")
+        assert adopt(late, intake.folders, intake.log) is None
+
+    def test_late_files_join_the_only_one_though_it_has_a_suffix(
+        self, root: Path, make_task: MakeTask
+    ) -> None:
+        """The name was taken when it was filed, and is free by now."""
+        intake = intake_of(root)
+        for _ in range(2):
+            intake.commit([proposal_for(make_task(TASK, BAD))])
+        shutil.rmtree(root / "low_quality" / TASK)
+        proposal = adopt(self.late(root), intake.folders, intake.log)
+        assert proposal is not None
+        intake.commit([proposal])
+
+        assert ["input.mp3", "result.json"] == names_in(root / "low_quality" / f"{TASK}.2")
+
     def test_a_restore_of_theirs_takes_no_decision_of_ours_back(
         self, root: Path, other: Path, make_task: MakeTask, filing: dict[str, str]
     ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders
-from emosieve.proposals import is_filed_here
+from emosieve.proposals import is_newest
 from emosieve.record.checkpoint import Checkpoint, Owed
 from emosieve.record.decisions import LOG_NAME, DecisionLog
 from emosieve.record.lines import Event
@@ -230,7 +230,7 @@ class Recovery:
     def _is_wanted(self, debt: Owed) -> bool:
         if debt.event != "joined":
             return True
-        return is_filed_here(debt.destination, debt.task, self._folders, self._log)
+        return is_newest(debt.destination, self._folders, self._log.about(debt.task))
 
 
 def _is_shown(name: str) -> bool:

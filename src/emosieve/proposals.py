@@ -2,18 +2,22 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from emosieve.filing import Folders
 from emosieve.judge.ruleset import Evidence, RuleSet, judge
 from emosieve.record.decisions import DecisionLog
-from emosieve.record.lineage import is_about
+from emosieve.record.lineage import is_about, place_of
+from emosieve.record.lines import Event
 from emosieve.text import escape
 from emosieve.watch.identity import identity_at
 from emosieve.watch.inbox import Inbox, Survey, survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
+
+_DECIDING: Final = frozenset({"decided", "quarantined"})
+"""Events by which a task of the inbox gets its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +106,22 @@ def adopt(late: NoResult, folders: Folders, log: DecisionLog) -> Proposal | None
     """The joining of a late directory without a result to the filed task of its name.
 
     A writer that makes its directory anew after the move leaves one behind, with
-    an embedding or nothing in it. It belongs to the filed task if there is
-    exactly one of that name, this root filed it, and it has no file of those names.
+    an embedding or nothing in it. It belongs to the filed task if this root filed
+    exactly one that still stands, which is the newest of that name, and which has no
+    file of those names.
 
     Raises:
         OSError: the filed task, or the log, cannot be read.
     """
     name = late.survey.name
-    filed = [
-        (verdict, f"{folder}/{name}")
-        for verdict, folder in folders.by_verdict.items()
-        if os.path.isdir(folders.path(f"{folder}/{name}"))
-    ]
-    if len(filed) != 1 or os.path.lexists(f"{folders.path(filed[0][1])}.2"):
+    if not _may_be_filed(name, folders):
+        return None  # the log need not be searched
+    location = _only_filed(name, folders, log.about(name))
+    if location is None:
         return None
-    verdict, location = filed[0]
     theirs = {file.name for file in survey_directory(folders.path(location), name).files}
     files = [file.name for file in late.survey.files]
     if theirs.intersection(files) or any(stat.S_ISDIR(file.mode) for file in late.survey.files):
-        return None
-    if not is_filed_here(location, name, folders, log):
         return None
     body = {
         "event": "joined",
@@ -132,29 +132,49 @@ def adopt(late: NoResult, folders: Folders, log: DecisionLog) -> Proposal | None
     }
     if body["files"] != files:
         return None
-    return Proposal(body, name, verdict, late.survey)
+    return Proposal(body, name, folders.verdict_at(location) or "", late.survey)
 
 
-def is_filed_here(location: str, task: str, folders: Folders, log: DecisionLog) -> bool:
-    """Return whether what stands in a folder is a task that the log of this root put there.
+def _may_be_filed(name: str, folders: Folders) -> bool:
+    places = (f"{folder}/{name}{suffix}" for folder in folders.by_verdict.values() for suffix in ("", ".2"))
+    return any(os.path.lexists(folders.path(place)) for place in places)
 
-    Another root may file into the same folder, and a person may put anything there.
 
-    Args:
-        location: where it stands.
-        task: the name of the task as the WebUI gave it.
-        folders: of the root.
-        log: of the root.
+def _only_filed(name: str, folders: Folders, events: Sequence[Event]) -> str | None:
+    """Where the only task of a name stands that the log put into a folder, if it is the newest of that name."""
+    places = {place for event in events if (place := place_of(event)) is not None}
+    # A person may have moved it by hand, without a line in the log.
+    places |= {f"{folder}/{name}" for folder in folders.by_verdict.values()}
+    filed = [place for place in places if folders.verdict_at(place) and _is_filed(place, folders, events)]
+    return filed[0] if len(filed) == 1 and is_newest(filed[0], folders, events) else None
 
-    Raises:
-        OSError: it, or the log, cannot be read.
-    """
+
+def _is_filed(location: str, folders: Folders, events: Sequence[Event]) -> bool:
+    """Whether what stands in a folder is a task that events are about: another root may file there, too."""
     path = folders.path(location)
     standing = identity_at(path)
     if standing is None:
         return False
-    events = (event for event in reversed(log.about(task)) if event["event"] != "joined")
-    return any(is_about(event, standing, lambda: digest_at(path)) for event in events)
+    return any(is_about(event, standing, lambda: digest_at(path)) for event in _moves(events))
+
+
+def is_newest(location: str, folders: Folders, events: Sequence[Event]) -> bool:
+    """Return whether what stands at a location is the task that was decided about last.
+
+    Args:
+        location: in a folder.
+        folders: of the root.
+        events: all of the log about the tasks of this name, oldest first.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    last = next((event for event in reversed(events) if event["event"] in _DECIDING), None)
+    return last is not None and _is_filed(location, folders, (last,))
+
+
+def _moves(events: Sequence[Event]) -> Iterator[Event]:
+    return (event for event in events if event["event"] != "joined")
 
 
 def digest_at(path: str) -> str | None:
