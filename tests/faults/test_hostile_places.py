@@ -128,19 +128,23 @@ def test_a_status_planted_in_a_shared_place_is_replaced(
 def test_a_place_of_another_user_is_not_used(
     root: Path, tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A directory that another user prepared in the temp directory gets no status, and the daemon says so."""
+    """What another user prepared, by any of the names, gets no status; health finds the daemon."""
     if os.geteuid() != 0:
         pytest.skip("giving a directory away needs root")
-    place = tmp_path / f"emosieve-{os.geteuid()}"
-    place.mkdir(mode=0o777)
-    os.chown(place, 4242, 4242)
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    planted = [tmp_path / name for name in ("emosieve-0", "emosieve-0-0123456789abcdef", "run")]
+    for place in planted:
+        place.mkdir(mode=0o755)
+        os.chown(place, 4242, 4242)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Watch(root) as watch:
-        watch.wait_for("status.unwritable", path=str(place))
+        watch.wait_for("watch.ready")
+        watch.wait_until(lambda: run("health", root).returncode == 0)
         make_task(NAME)
         watch.wait_for("task.filed")
-    assert [] == names_in(place)
+        assert 0 == watch.count_of("status.unwritable")
+        assert "watching" in run("status", root, XDG_RUNTIME_DIR="").stdout
+    assert [[], [], []] == [names_in(place) for place in planted]
 
 
 def test_a_root_whose_name_cannot_be_shown_is_worked_on(

@@ -111,6 +111,21 @@ def test_a_root_that_is_gone_is_asked_for_by_its_path(root: Path, place: Path) -
     assert "absent" == word(root.with_name("other"))
 
 
+def test_a_folder_with_the_inode_of_another_root_has_no_heartbeat(root: Path, place: Path) -> None:
+    """The daemon of a root that was deleted says nothing of the folder that got its inode."""
+    path = beat(root, place)
+    other = root.with_name("other")
+    root.rename(other)
+    (other / ".emosieve").mkdir()
+
+    assert "absent" == word(other)
+    document = orjson.loads(path.read_bytes())
+    state = (other / ".emosieve").stat()
+    document["status"]["state_directory"] = [state.st_dev, state.st_ino]
+    path.write_bytes(orjson.dumps(document))
+    assert "healthy" == word(other)
+
+
 def test_a_heartbeat_of_somebody_else_is_none(root: Path, place: Path) -> None:
     """In a directory that is everybody's anybody could write one."""
     if os.geteuid() != 0:

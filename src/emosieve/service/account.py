@@ -8,7 +8,7 @@ from typing import Final, get_args
 from emosieve import __version__
 from emosieve.record.locking import myself
 from emosieve.service.flow import Flow
-from emosieve.service.heartbeat import pid_namespace
+from emosieve.service.heartbeat import Identity, pid_namespace
 from emosieve.service.liveness import Failing, FolderVerdict, Pending, State, Status, Trouble
 from emosieve.settings import Settings
 from emosieve.text import Language, escape
@@ -34,6 +34,8 @@ class Account:
         """Wall seconds of the last event."""
         self._started_at = time.time()
         self._failing_since: float | None = None
+        self.state_directory: Identity | None = None
+        """Device and inode of ``.emosieve`` under the root that was taken in hand last."""
 
     def status(
         self, flow: Flow | None, settings: Settings, trouble: Trouble | None, totals: Mapping[str, int]
@@ -71,6 +73,7 @@ class Account:
             reasons=dict(flow.settling.reasons()) if flow else {},
             oldest=tuple(_pending(one, settings.settle.give_up_seconds) for one in oldest),
             failing=self._failing(flow, state, trouble),
+            state_directory=self.state_directory,
         )
 
     def _failing(self, flow: Flow | None, state: State, trouble: Trouble | None) -> Failing | None:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from emosieve.errors import SetupError, cause_of, code_of
-from emosieve.record.locking import IntakeLock
+from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
 from emosieve.service.account import Account
 from emosieve.service.flow import Flow, log_block
 from emosieve.service.liveness import Liveness, Status, Trouble
@@ -163,6 +163,7 @@ class Daemon:
         lock = IntakeLock(root)
         lock.acquire()
         self._lock = lock
+        self._account.state_directory = identity_of(f"{root}/{STATE_DIRECTORY}")
         if self._liveness is None or self._liveness.identity != identity:
             self._forget_status()
             self._liveness = Liveness(identity)

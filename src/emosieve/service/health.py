@@ -7,7 +7,7 @@ import json
 import os
 import time
 
-from emosieve.service.heartbeat import STALE_SECONDS, heartbeats, is_gone, name_of, read_trusted
+from emosieve.service.heartbeat import STALE_SECONDS, is_gone, is_of, name_of, statuses
 
 TYPE_CHECKING = False  # a type checker takes it for typing's own
 if TYPE_CHECKING:
@@ -52,19 +52,19 @@ def _of_root(root: str, own: set[int]) -> "Iterator[tuple[float, Any]]":
     except OSError:
         yield from (one for one in _read(None, own) if one[1]["root"] == root)
     else:
-        yield from _read(name_of((folder.st_dev, folder.st_ino)), own | {folder.st_uid})
+        named = _read(name_of((folder.st_dev, folder.st_ino)), own | {folder.st_uid})
+        yield from (one for one in named if is_of(one[1]["root"], one[1].get("state_directory"), root))
 
 
 def _read(name: str | None, owners: set[int]) -> "Iterator[tuple[float, Any]]":
     """Ages and statuses of all heartbeats of this name, or of any, that can be read and trusted."""
-    for path in heartbeats(name):
+    for content, age, _owner in statuses(name, owners):
         try:
-            content, age = read_trusted(path, owners)
             document = json.loads(content)
             if document["schema"] == 1 and _has_shape(document["status"]):
                 yield age, document["status"]
-        except (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
-            continue  # it is gone, somebody else's, or another version's
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
+            continue  # another version's
 
 
 def _has_shape(status: "Any") -> bool:

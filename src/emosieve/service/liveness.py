@@ -8,9 +8,10 @@ on the root, and the daemon is asked nothing.
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, get_args
+from stat import S_ISREG
+from typing import Annotated, Any, Final, Literal, get_args
 
 import structlog
 from pydantic import Field, TypeAdapter
@@ -20,15 +21,19 @@ from emosieve.service.heartbeat import (
     HEARTBEAT_SECONDS,
     STALE_SECONDS,
     Identity,
-    heartbeats,
     is_gone,
+    is_of,
     name_of,
+    open_own,
     own_place,
-    read_trusted,
+    private_beginning,
+    statuses,
 )
 from emosieve.text import Language
 
 _WRITE_SECONDS: Final = 1.0
+_LEFTOVER_SECONDS: Final = 86400.0
+"""A status without a heartbeat for so long is nobody's any more; a daemon that only slept writes it anew."""
 
 log = structlog.get_logger()
 
@@ -80,6 +85,21 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the settings in force came from.
+
+    Attributes:
+        config: absolute path of the settings file; ``None`` where there is none.
+        environment: keys that the daemon's environment set, as ``report.keep``.
+        command_line: keys that its command line set.
+    """
+
+    config: str | None = None
+    environment: tuple[str, ...] = ()
+    command_line: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a daemon says of itself. Times are wall seconds since the epoch.
 
@@ -94,6 +114,9 @@ class Status:
         pending: how many stand in the inbox, and ``reasons`` how many wait for what.
         oldest: those that have been still for longest.
         failing: what cannot be filed, of all or of one task; ``None`` while nothing fails.
+        state_directory: device and inode of ``.emosieve``, by which the root is known from another mount.
+        settings: those in force that concern the root, by section; ``None`` from a version that told none.
+        source: where they came from.
     """
 
     version: str
@@ -117,6 +140,9 @@ class Status:
     reasons: Mapping[str, int]
     oldest: tuple[Pending, ...]
     failing: Failing | None = None
+    state_directory: Identity | None = None
+    settings: Mapping[str, Any] | None = None
+    source: Source = Source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +161,13 @@ class Heartbeat:
     Attributes:
         age: seconds since its daemon last gave a sign of life.
         is_killed: whether the process is known to be gone; a proper end removes the status.
+        owner: the user who wrote it.
     """
 
     status: Status
     age: float
     is_killed: bool = False
+    owner: int = 0
 
     @property
     def is_alive(self) -> bool:
@@ -157,7 +185,7 @@ class Liveness:
 
     def __init__(self, identity: Identity, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.identity = identity
-        self._path: str | None = None
+        self._place: str | None = None
         self._name = name_of(identity)
         self._monotonic = monotonic
         self._written: object = None
@@ -192,33 +220,54 @@ class Liveness:
 
     def _touch(self) -> bool:
         """Move the change time; False where somebody cleaned the file up."""
-        if self._path is None:
+        if self._place is None:
             return False
         try:
-            os.utime(self._path)
+            with _opened(self._place) as directory:
+                os.utime(self._name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             return False
         return True
 
     def remove(self) -> None:
         """A clean end leaves no status behind."""
-        if self._path is not None:
-            with suppress(OSError):
-                os.unlink(self._path)
-        self._path = None
+        if self._place is not None:
+            with suppress(OSError), _opened(self._place) as directory:
+                os.unlink(self._name, dir_fd=directory)
+            if os.path.basename(self._place).startswith(private_beginning()):
+                with suppress(OSError):  # another daemon of this user has its status there
+                    os.rmdir(self._place)
+        self._place = None
 
     def _is_written(self, status: Status) -> bool:
+        data = json_bytes(_DOCUMENT.dump_python(_Document(1, status), mode="python"))
         try:
-            self._path = self._path or os.path.join(own_place(), self._name)
-            _replace(self._path, json_bytes(_DOCUMENT.dump_python(_Document(1, status), mode="python")))
+            self._write(data)
         except OSError as error:
             self._touch()  # the old one; that the daemon lives is the first thing to know
             if not self._told:
                 self._told = True
-                log.warning("status.unwritable", path=error.filename or self._path, cause=error.strerror)
+                path = f"{self._place}/{self._name}" if self._place else error.filename
+                log.warning("status.unwritable", path=path, cause=error.strerror)
             return False
         self._told = False
         return True
+
+    def _write(self, data: bytes) -> None:
+        """Write to the place of the last time; where that is gone or no longer ours, to another.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self._place is not None:
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                with _opened(self._place) as directory:
+                    _replace(directory, self._name, data)
+                return
+        self._place = own_place()
+        with _opened(self._place) as directory:
+            _remove_leftovers(directory)
+            _replace(directory, self._name, data)
 
 
 def read_heartbeat(root: str) -> Heartbeat | None:
@@ -233,33 +282,52 @@ def read_heartbeat(root: str) -> Heartbeat | None:
     except OSError:
         found = [one for one in _found(None, {0, os.geteuid()}) if one.status.root == root]
     else:
-        found = [*_found(name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid})]
+        named = _found(name_of((folder.st_dev, folder.st_ino)), {0, os.geteuid(), folder.st_uid})
+        found = [one for one in named if is_of(one.status.root, one.status.state_directory, root)]
     return min(found, key=lambda one: one.age, default=None)
 
 
 def _found(name: str | None, owners: set[int]) -> Iterator[Heartbeat]:
     """All statuses of that name, or of any, which one of these users wrote."""
-    for path in heartbeats(name):
-        with suppress(OSError, ValueError):
-            yield _read(path, owners)
+    for content, age, owner in statuses(name, owners):
+        with suppress(ValueError):
+            status = _DOCUMENT.validate_json(content, strict=True).status  # another version's is none
+            is_killed = is_gone(status.host, status.pid_namespace, status.pid)
+            yield Heartbeat(status, age, is_killed, owner)
 
 
-def _replace(path: str, data: bytes) -> None:
-    aside = f"{path}.{os.getpid()}"
+@contextmanager
+def _opened(place: str) -> Iterator[int]:
+    """The directory of one's own status, for as long as one operation takes: an open one would pin its mount."""
+    directory = open_own(place)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _replace(directory: int, name: str, data: bytes) -> None:
+    aside = f"{name}.{os.getpid()}"
     with suppress(FileNotFoundError):
-        os.unlink(aside)
+        os.unlink(aside, dir_fd=directory)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        with open(os.open(aside, flags, 0o644), "wb") as file:
+        with open(os.open(aside, flags, 0o644, dir_fd=directory), "wb") as file:
             file.write(data)
-        os.rename(aside, path)
+        os.rename(aside, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with suppress(OSError):
-            os.unlink(aside)
+            os.unlink(aside, dir_fd=directory)
         raise
 
 
-def _read(path: str, owners: set[int]) -> Heartbeat:
-    content, age = read_trusted(path, owners)
-    found = _DOCUMENT.validate_json(content, strict=True).status  # another version's is none
-    return Heartbeat(found, age, is_gone(found.host, found.pid_namespace, found.pid))
+def _remove_leftovers(directory: int) -> None:
+    """Remove what daemons of this user that were killed left behind, half-written files among it."""
+    for name in os.listdir(directory):
+        if not (name.startswith("emosieve-") and ".json" in name):
+            continue
+        with suppress(OSError):
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            is_own = S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            if is_own and time.time() - status.st_mtime >= _LEFTOVER_SECONDS:
+                os.unlink(name, dir_fd=directory)
