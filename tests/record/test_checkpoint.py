@@ -1,7 +1,9 @@
 """The checkpoint: a shortcut that is never torn and never trusted blindly."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from emosieve.record.checkpoint import Checkpoint, Owed, Reported, load_checkpoint, save_checkpoint
@@ -27,7 +29,11 @@ FULL = Checkpoint(
             "joined", "outputs_2", "outputs_2", "normal/outputs_2", None, None, ("embedding.npy",)
         ),
     },
-    Reported(Position("decisions.jsonl", 17, "ab"), 99, 5, "ef", "2024-01-04", "2024-01-04T1", {"normal": 1}),
+    Reported(
+        *(Position("decisions.jsonl", 17, "ab"), 99, 5, "ef", "2024-01-04", "2024-01-04T1", {"normal": 1}),
+        language="en",
+        rotate_bytes=4096,
+    ),
 )
 
 
@@ -50,6 +56,32 @@ def test_what_is_written_can_be_read_whatever_its_size(root: Path) -> None:
 
     assert 1 << 26 < (root / ".emosieve" / "checkpoint").stat().st_size
     assert Checkpoint(owed=owed) == load_checkpoint(str(root))
+
+
+def test_a_checkpoint_of_a_version_before_reads_without_its_layout(root: Path) -> None:
+    """One that has only the digest of the layout is good for all else."""
+    (root / ".emosieve").mkdir()
+    save_checkpoint(str(root), FULL)
+    path = root / ".emosieve" / "checkpoint"
+    document = orjson.loads(path.read_bytes())
+    del document["reported"]["language"], document["reported"]["rotate_bytes"]
+    path.write_bytes(orjson.dumps(document))
+    before = replace(FULL, reported=replace(FULL.reported, language=None, rotate_bytes=None))
+
+    assert before == load_checkpoint(str(root))
+
+
+@pytest.mark.parametrize(("key", "value"), [("language", "fr"), ("rotate_bytes", 0), ("rotate_bytes", "1")])
+def test_a_checkpoint_with_a_layout_that_there_is_not_is_none(root: Path, key: str, value: object) -> None:
+    """Nothing is written by what no version would have said."""
+    (root / ".emosieve").mkdir()
+    save_checkpoint(str(root), FULL)
+    path = root / ".emosieve" / "checkpoint"
+    document = orjson.loads(path.read_bytes())
+    document["reported"][key] = value
+    path.write_bytes(orjson.dumps(document))
+
+    assert load_checkpoint(str(root)) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,75 @@ class TestMending:
         text = path.read_text()
         assert text.startswith(whole.decode())
         assert 1 == text.count("[outputs_2]")
+
+    def test_what_only_adds_keeps_the_layout_that_stands(self, root: Path) -> None:
+        """Another language, size and number of files kept change nothing: one entry is added, as their own would be."""
+        projected = Projected(root, Report(str(root), "zh", 400))
+        projected.take(*map(event, range(1, 5)))
+        before = files_of(root)
+        adding = Report(str(root), "en", 4096, keep=1)
+        adding.keeps_layout = True
+        projected.report, own = adding, projected.report
+        projected.take(*map(event, range(5, 9)))
+        after = files_of(root)
+        projected.report = own
+        projected.take()
+
+        assert 1 < len(before) < len(after)
+        assert after == files_of(root)
+        projected.rebuild()
+        assert after == files_of(root)
+
+    def test_what_only_adds_in_the_same_layout_removes_nothing(self, root: Path) -> None:
+        """How many files are kept is the daemon's to say."""
+        projected = Projected(root, Report(str(root), "en", 400))
+        projected.take(*map(event, range(1, 5)))
+        projected.report = Report(str(root), "en", 400, keep=1)
+        projected.report.keeps_layout = True
+        projected.take(*map(event, range(5, 9)))
+
+        assert 8 == sum(data.count(b"[outputs_") for data in files_of(root).values())
+
+    def test_what_only_adds_mends_in_the_layout_that_stands(self, root: Path) -> None:
+        """A report that somebody deleted comes back as it was."""
+        projected = Projected(root, Report(str(root), "zh"))
+        projected.take(event(1))
+        before = files_of(root)
+        (root / "quality_report.txt").unlink()
+        projected.report = Report(str(root), "en")
+        projected.report.keeps_layout = True
+        projected.take()
+
+        assert before == files_of(root)
+
+    def test_what_only_adds_begins_a_report_in_its_own_language(self, root: Path) -> None:
+        """Where none stands there is nothing to keep."""
+        projected = Projected(root)
+        projected.report.keeps_layout = True
+        projected.take(event(1))
+
+        assert "en" == projected.reported.language
+        assert files_of(root)["quality_report.txt"].startswith(b"emosieve quality report")
+
+    @pytest.mark.parametrize(
+        "unknown", [{"language": None}, {"rotate_bytes": None}, {"language": "en"}, {"rotate_bytes": 5000}]
+    )
+    def test_a_layout_of_another_version_is_left_to_the_daemon(
+        self, root: Path, unknown: dict[str, Any]
+    ) -> None:
+        """What only adds does not know how to go on, and rewrites nothing; the daemon goes on from there."""
+        projected = Projected(root, Report(str(root), "zh"))
+        projected.take(event(1))
+        before, reported = files_of(root), projected.reported
+        projected.reported = replace(reported, **unknown)
+        own, projected.report = projected.report, Report(str(root), "en")
+        projected.report.keeps_layout = True
+        projected.take(event(2))
+        assert (before, replace(reported, **unknown)) == (files_of(root), projected.reported)
+
+        projected.report = own
+        projected.take()
+        assert 2 == files_of(root)["quality_report.txt"].count(b"[outputs_")
 
     def test_another_language_rebuilds(self, root: Path) -> None:
         """After the language is changed the whole report speaks it."""

@@ -17,6 +17,7 @@ from emosieve.record.decisions import START, Position
 from emosieve.record.lines import write_all
 from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.statistics import Tally
+from emosieve.text import Language
 from emosieve.watch.identity import DirectoryId
 
 CHECKPOINT: Final = f"{STATE_DIRECTORY}/checkpoint"
@@ -72,6 +73,8 @@ class Reported:
         day: the day whose block is still to come, as YYYY-MM-DD.
         last_time: time of the last event in the present file, for its rotated name.
         tally: the day's running numbers.
+        language: of the report; ``None`` from a version that wrote only the digest.
+        rotate_bytes: size from which a new file is begun; ``None`` as above.
     """
 
     position: Position = START
@@ -81,6 +84,8 @@ class Reported:
     day: str | None = None
     last_time: str | None = None
     tally: dict[str, Any] = field(default_factory=dict)
+    language: Language | None = None
+    rotate_bytes: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True)

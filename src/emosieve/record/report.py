@@ -55,6 +55,9 @@ class Report:
         self.language: Language = language
         self.rotate_bytes = rotate_bytes
         self.keep = keep
+        self.keeps_layout = False
+        """Whether to go on in the layout that stands, whatever the language and size here, and remove no file: what
+        a command does that only adds to the report, and may have been given other settings than the daemon."""
 
     @property
     def layout(self) -> str:
@@ -75,6 +78,10 @@ class Report:
         Raises:
             OSError: the report cannot be written; what was reported before still counts.
         """
+        if self.keeps_layout and reported.layout not in {"", self.layout}:
+            standing = self._in_layout_of(reported)
+            # What another version wrote is left to the next watch, sweep or rebuild, which finds the log ahead of it.
+            return standing.project(decisions, reported) if standing else reported
         self._set_foreign_aside()
         if not decisions.knows(reported.position):
             # The log was taken away or replaced: what the report says of it is all that is left.
@@ -117,6 +124,13 @@ class Report:
         os.rmdir(aside)
         return reported
 
+    def _in_layout_of(self, reported: Reported) -> "Report | None":
+        """The report as it was laid out; ``None`` where this version cannot."""
+        if reported.language is None or reported.rotate_bytes is None:
+            return None
+        standing = Report(self.root, reported.language, reported.rotate_bytes)
+        return standing if standing.layout == reported.layout else None
+
     def _must_rebuild(self, reported: Reported) -> bool:
         """Whether the file is not the one that was left: cut, replaced, gone, or of another layout."""
         try:
@@ -147,7 +161,7 @@ class Report:
 
     def drop_old(self, directory: str) -> None:
         """Remove the oldest rotated files beyond ``keep``."""
-        if self.keep:
+        if self.keep and not self.keeps_layout:
             for name in self.rotated(directory)[: -self.keep]:
                 os.unlink(f"{directory}/{name}")
 
@@ -207,6 +221,8 @@ class _Writer:
             day=self._day,
             last_time=self._last_time,
             tally=self._tally.as_dict(),
+            language=self._report.language,
+            rotate_bytes=self._report.rotate_bytes,
         )
 
     def _take(self, event: Event) -> None:
