@@ -63,6 +63,7 @@ def reclassify(
     loaded = load_settings(config, profile, overrides, root)
     settings = loaded.settings
     intake = Intake(standing_root(loaded), settings)
+    intake.report.keeps_layout = True
     configure_logs(settings.log)
     judged: Counter[str] = Counter()
     found = list(

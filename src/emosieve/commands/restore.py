@@ -48,6 +48,7 @@ def restore(
     outcomes = []
     for root, paths in _by_root(tasks, settings).items():
         intake = Intake(root, settings)
+        intake.report.keeps_layout = True
         for outcome in restore_tasks(intake, paths):
             outcomes.append((intake, outcome))
             if not json:
