@@ -9,8 +9,9 @@ from emosieve import __version__
 from emosieve.record.locking import myself
 from emosieve.service.flow import Flow
 from emosieve.service.heartbeat import Identity, pid_namespace
-from emosieve.service.liveness import Failing, FolderVerdict, Pending, State, Status, Trouble
-from emosieve.settings import Settings
+from emosieve.service.liveness import Failing, FolderVerdict, Pending, Source, State, Status, Trouble
+from emosieve.settings import Loaded, Settings
+from emosieve.settings.beside import OF_ROOT, told
 from emosieve.text import Language, escape
 from emosieve.watch.settle import Waiting
 from emosieve.watch.wakeups import Wakeups
@@ -34,6 +35,8 @@ class Account:
         """Wall seconds of the last event."""
         self._started_at = time.time()
         self._failing_since: float | None = None
+        self.source = Source()
+        """Where the settings in force came from."""
         self.state_directory: Identity | None = None
         """Device and inode of ``.emosieve`` under the root that was taken in hand last."""
 
@@ -74,6 +77,8 @@ class Account:
             oldest=tuple(_pending(one, settings.settle.give_up_seconds) for one in oldest),
             failing=self._failing(flow, state, trouble),
             state_directory=self.state_directory,
+            settings=told(settings),
+            source=self.source,
         )
 
     def _failing(self, flow: Flow | None, state: State, trouble: Trouble | None) -> Failing | None:
@@ -86,6 +91,12 @@ class Account:
             escape(f"{waiting.name}: {waiting.message}") if waiting else trouble.cause if trouble else state
         )
         return Failing(self._failing_since, told)
+
+
+def source_of(loaded: Loaded) -> Source:
+    """Where settings came from, as far as they concern the root."""
+    of_root = {key: origin for key, origin in loaded.origins.items() if key.partition(".")[0] in OF_ROOT}
+    return Source(loaded.config, of_root)
 
 
 def _pending(waiting: Waiting, give_up_seconds: float) -> Pending:

@@ -11,7 +11,7 @@ import structlog
 
 from emosieve.errors import SetupError, cause_of, code_of
 from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
-from emosieve.service.account import Account
+from emosieve.service.account import Account, source_of
 from emosieve.service.flow import Flow, log_block
 from emosieve.service.liveness import Liveness, Status, Trouble
 from emosieve.service.logs import configure_logs
@@ -66,6 +66,7 @@ class Daemon:
         self._liveness: Liveness | None = None
         self._notifier = Notifier()
         self._account = Account(root, self._wakeups)
+        self._account.source = source_of(loaded)
         self._filed: Counter[str] = Counter()
         self._meter = Meter()
 
@@ -274,6 +275,7 @@ class Daemon:
         if changed:
             log.warning("settings.need_restart", settings=changed, hint="restart emosieve for these")
         self._settings = new.model_copy(update=held)
+        self._account.source = source_of(loaded)
         configure_logs(self._settings.log)
         self._lookout.apply(self._settings)
         if self._flow is not None:
@@ -308,7 +310,8 @@ class Daemon:
         flow, trouble = self._flow, self._last_trouble()
         moved = flow.settling.changes if flow else None
         watch = (self._wakeups.mode, self._wakeups.reason)
-        facts = (id(flow), moved, self._totals(), trouble, watch, self._account.last_hint_at)
+        hint, settings = self._account.last_hint_at, (self._settings, self._account.source)
+        facts = (id(flow), moved, self._totals(), trouble, watch, hint, settings)
         return self._liveness.beat(facts, self._new_status)
 
     def _last_trouble(self) -> Trouble | None:

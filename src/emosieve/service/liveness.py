@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from stat import S_ISREG
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -90,13 +90,11 @@ class Source:
 
     Attributes:
         config: absolute path of the settings file; ``None`` where there is none.
-        environment: keys that the daemon's environment set, as ``report.keep``.
-        command_line: keys that its command line set.
+        origins: for each dotted key that is no default: the file's name, the profile, environment or command line.
     """
 
     config: str | None = None
-    environment: tuple[str, ...] = ()
-    command_line: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

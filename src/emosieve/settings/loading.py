@@ -34,6 +34,9 @@ from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES, CustomRul
 from emosieve.text import Language, Message
 
 CONFIG_VARIABLE = "EMOSIEVE_CONFIG"
+ENVIRONMENT = "environment"
+COMMAND_LINE = "command line"
+"""What values of no file come from."""
 # Kubernetes injects these for a Service named emosieve; they are nobody's typing error.
 _FOREIGN_PREFIXES = ("EMOSIEVE_SERVICE_", "EMOSIEVE_PORT")
 _LANGUAGE = re.compile(r"language\s*=\s*[\"'](zh|en)[\"']")
@@ -41,15 +44,26 @@ _LANGUAGE = re.compile(r"language\s*=\s*[\"'](zh|en)[\"']")
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings, and for each dotted key where its value came from."""
+    """Settings, and for each dotted key where its value came from.
+
+    Attributes:
+        config: absolute path of the settings file; ``None`` where there is none.
+        config_from: what named it: command line or environment.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    config: str | None = None
+    config_from: str | None = None
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """Every effective key with its value and origin, for ``config show``."""
         flat = flatten(self.settings.model_dump(mode="json"))
         return [(key, value, self.origins.get(key, "default")) for key, value in flat]
+
+    def keys_from(self, origin: str) -> tuple[str, ...]:
+        """The dotted keys that came from the environment, or from the command line."""
+        return tuple(key for key, one in self.origins.items() if one == origin)
 
 
 def load(
@@ -93,7 +107,12 @@ def load(
     if settings.profile not in known:
         close = close_to(settings.profile, known)
         raise SetupError(refusals.unknown_profile(settings.profile, known, close))
-    return Loaded(settings, origins)
+    return Loaded(
+        settings,
+        origins,
+        path and os.path.abspath(path),
+        path and (COMMAND_LINE if config else ENVIRONMENT),
+    )
 
 
 def written_language(path: str) -> Language | None:
@@ -148,7 +167,7 @@ def _environment_layer() -> Layer:
             if name.upper().startswith(ENV_PREFIX):
                 _check_json(name, text)
         raise  # a value that we take for JSON, and pydantic does not
-    return Layer("environment", values)
+    return Layer(ENVIRONMENT, values)
 
 
 def _check_variable(name: str) -> None:
@@ -200,7 +219,7 @@ def _command_line_layer(overrides: Sequence[str], profile: str | None, root: str
         values["profile"] = profile
     if root is not None:
         values["root"] = root
-    return Layer("command line", values)
+    return Layer(COMMAND_LINE, values)
 
 
 def _toml_or_text(text: str) -> Any:
