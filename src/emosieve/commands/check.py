@@ -1,5 +1,6 @@
 """``emosieve check``: whether it can work here."""
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from emosieve.commands.in_force import RULES, loaded_on
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, required_root
 from emosieve.commands.output import Json, columns, echo_json, styled, wrapped
 from emosieve.text import Language, Message, Phrase, escape
 
 if TYPE_CHECKING:
     from emosieve.service.preflight import Line
+    from emosieve.settings import Loaded
 
 _LEAST_WIDTH = 40
 _PATH_LIMIT = 4096
@@ -75,7 +78,7 @@ def check(
 
     loaded = load_settings(config, profile, overrides, root)
     path = required_root(loaded)
-    lines = examine_all(path, loaded)
+    lines = examine_all(path, _examined(path, loaded))
     if json:
         documents = [_document(line) for line in lines]
         level = worst(lines)
@@ -86,6 +89,15 @@ def check(
         )
     if worst(lines) == "error":
         raise typer.Exit(2)
+
+
+def _examined(path: str, loaded: "Loaded") -> "Loaded":
+    """Return the settings to be examined: those that were named, or, where none were, those in force on the root."""
+    from emosieve.settings.loading import COMMAND_LINE  # noqa: PLC0415 - pydantic is slow to import
+
+    if loaded.config or set(loaded.keys_from(COMMAND_LINE)) - {"root"}:
+        return loaded
+    return loaded_on(os.path.realpath(path), loaded, (*RULES, "settle", "watch", "filing"))
 
 
 def _document(line: "Line") -> dict[str, str | None]:

@@ -24,6 +24,7 @@ from emosieve.commands.explain_words import (
     STATES,
     WAITS,
 )
+from emosieve.commands.in_force import PLACES, RULES, settings_on
 from emosieve.commands.options import Config, Profile, Set, load_settings, retyped
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
 from emosieve.commands.rules_in_force import differences, show_rules
@@ -60,16 +61,19 @@ def explain(
     Example: emosieve explain outputs/low_quality/outputs_20240104_223000
     """
     from emosieve.service.explanation import explain as explain_task  # noqa: PLC0415 - needed here alone
+    from emosieve.service.explanation import root_for  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     if rules is (path is not None):
         raise SetupError(PATH_OR_RULES())
-    settings = load_settings(config, profile, overrides).settings
+    loaded = load_settings(config, profile, overrides)
+    settings = loaded.settings
     configure_logs(settings.log)
     if path is None:
-        show_rules(settings, json=json)
+        show_rules(loaded, json=json)
         return
-    explanation = explain_task(path, settings)
+    root = root_for(path, settings)
+    explanation = explain_task(path, settings_on(root, loaded, (*RULES, *PLACES, "settle")), root)
     if json:
         echo_json(_document(explanation))
     else:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from emosieve.commands.in_force import LOG, REPORT, RULES, settings_on
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
 from emosieve.commands.output import Json, echo_json
 from emosieve.text import Phrase
@@ -61,10 +62,12 @@ def reclassify(
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
-    settings = loaded.settings
-    intake = Intake(standing_root(loaded), settings)
+    root_path = standing_root(loaded)
+    settings = settings_on(root_path, loaded, (*RULES, *REPORT, *LOG, "filing"))
+    intake = Intake(root_path, settings)
     intake.report.keeps_layout = True
     configure_logs(settings.log)
+    language = loaded.settings.language
     judged: Counter[str] = Counter()
     found = list(
         reclassify_root(
@@ -81,7 +84,7 @@ def reclassify(
         for outcome in intake.preview(batch) if dry_run else intake.commit(batch):
             outcomes.append((intake, outcome))
             if not json:
-                echo_outcome(outcome, settings.language)
+                echo_outcome(outcome, language)
     document = moves_document(outcomes)
     if json:
         counts = {"judged": judged.total(), "left_alone": {one: left_alone[one] for one in _LEFT_ALONE}}
@@ -90,6 +93,6 @@ def reclassify(
         summary = _WOULD_CHANGE if dry_run else _CHANGED
         messages = [summary(judged=judged.total(), moved=len(document["moved"]))]
         messages += [_LEFT_ALONE[reason](count=count) for reason, count in left_alone.items()]
-        typer.echo("\n".join(message.text(settings.language) for message in messages))
+        typer.echo("\n".join(message.text(language) for message in messages))
     if document["failed"]:
         raise typer.Exit(1)

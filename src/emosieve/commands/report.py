@@ -4,6 +4,7 @@ import os
 
 import typer
 
+from emosieve.commands.in_force import REPORT, settings_on
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, standing_root
 from emosieve.commands.output import Json, echo_json
 from emosieve.errors import SetupError
@@ -46,7 +47,7 @@ def rebuild(
     # A run that died between two files of the log left rotated ones alone.
     if not any(os.path.lexists(f"{real}/{name}") for name in DecisionLog(real).files()):
         raise SetupError(_NO_DECISIONS(root=real))
-    Intake(real, loaded.settings).rebuild_report()
+    Intake(real, settings_on(real, loaded, (*REPORT, "filing"))).rebuild_report()
     report = f"{real}/{REPORT_NAME}"
     if json:
         echo_json({"schema": 1, "report": report})

@@ -1,11 +1,13 @@
 """``emosieve restore``: what a person decides."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emosieve.commands.in_force import LOG, REPORT, settings_on
 from emosieve.commands.options import Config, Profile, Set, load_settings
 from emosieve.commands.output import Json, echo_json
 from emosieve.errors import SetupError
@@ -43,11 +45,13 @@ def restore(
     from emosieve.revision import restore as restore_tasks  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
-    settings = load_settings(config, profile, overrides).settings
+    loaded = load_settings(config, profile, overrides)
+    settings = loaded.settings
     configure_logs(settings.log)
     outcomes = []
-    for root, paths in _by_root(tasks, settings).items():
-        intake = Intake(root, settings)
+    settings_of = cache(partial(settings_on, loaded=loaded, concerns=(*REPORT, *LOG, "filing")))
+    for root, paths in _by_root(tasks, settings.root, settings_of).items():
+        intake = Intake(root, settings_of(root))
         intake.report.keeps_layout = True
         for outcome in restore_tasks(intake, paths):
             outcomes.append((intake, outcome))
@@ -59,14 +63,18 @@ def restore(
         raise typer.Exit(1)
 
 
-def _by_root(tasks: Iterable[str], settings: "Settings") -> dict[str, list[str]]:
-    """The tasks' paths under the roots that they belong to."""
+def _by_root(
+    tasks: Iterable[str], given: str | None, settings_of: "Callable[[str], Settings]"
+) -> dict[str, list[str]]:
+    """The tasks' paths under the roots that they belong to; a bare name is looked up under the given root."""
     from emosieve.revision import root_of  # noqa: PLC0415 - needed here alone
 
+    given = os.path.realpath(given) if given else None
     paths: dict[str, list[str]] = {}
     for task in tasks:
-        path = _find(task, settings.root, settings.filing.model_dump().values())
-        root = root_of(path) or (os.path.realpath(settings.root) if settings.root else None)
+        folders = settings_of(given).filing.model_dump().values() if given else ()
+        path = _find(task, given, folders)
+        root = root_of(path) or given
         if root is None:
             raise SetupError(_NO_ROOT(task=task))
         paths.setdefault(root, []).append(path)

@@ -1,11 +1,13 @@
 """``emosieve explain --rules``: the rules themselves, with the limits and actions that the settings give them."""
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from emosieve.commands.explain_words import ACTIONS, HEADS
+from emosieve.commands.in_force import RULES, settings_on
 from emosieve.commands.output import columns, echo_json, hanging, styled
 from emosieve.text import Language, Message, Phrase, escape, exact_number, listed
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emosieve.judge.ruleset import Rule, RuleSet
-    from emosieve.settings import Settings
+    from emosieve.settings import Loaded
 
 _LIKE: Final = {"reject": "low_quality", "flag": None, "off": None}
 _WHEN: Final = Phrase("fires when", "命中条件")
@@ -42,14 +44,18 @@ def differences(rules: "RuleSet") -> Message | str:
     return _DIFFERS(profile=rules.profile, changed=listed(changed)) if changed else escape(rules.profile)
 
 
-def show_rules(settings: "Settings", *, json: bool) -> None:
-    """Print the effective rules, those that are off as well."""
+def show_rules(loaded: "Loaded", *, json: bool) -> None:
+    """Print the effective rules, those that are off as well; where a daemon holds the root, those in force there."""
+    root, language = loaded.settings.root, loaded.settings.language
+    settings = loaded.settings
+    if root:
+        settings = settings_on(os.path.realpath(os.path.expanduser(root)), loaded, RULES)
     rules = settings.rule_set
     if json:
         told = [_document(rule) for rule in rules.all]
         echo_json({"schema": 1, "profile": rules.profile, "rules_digest": rules.digest, "rules": told})
     else:
-        typer.echo("\n".join(_lines(rules, settings.language)))
+        typer.echo("\n".join(_lines(rules, language)))
 
 
 def _document(rule: "Rule") -> dict[str, object]:

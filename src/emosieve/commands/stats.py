@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosieve.commands import completion
+from emosieve.commands.in_force import RULES, settings_on
 from emosieve.commands.options import Config, Profile, Root, Set, load_settings, retyped, standing_root
 from emosieve.commands.output import Json, echo_json
 from emosieve.commands.period import read_period
@@ -62,20 +63,22 @@ def stats(
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, with_profile or profile, overrides, root)
-    path, settings = standing_root(loaded), loaded.settings
+    path = standing_root(loaded)
+    is_compared = with_profile or any(text.startswith(_RULE_SETTINGS) for text in overrides or ())
+    settings = settings_on(path, loaded, (*(RULES if is_compared else ()), "timezone"))
+    language = loaded.settings.language
     configure_logs(settings.log)
     now = datetime.now(settings.zone).astimezone(settings.zone)
-    period = read_period(since, until, settings.zone, now, settings.language)
+    period = read_period(since, until, settings.zone, now, language)
     breakdown, comparison = Breakdown(), None
     takes: list[Take] = [breakdown.take]
-    if with_profile or any(text.startswith(_RULE_SETTINGS) for text in overrides or ()):
+    if is_compared:
         comparison = Comparison(settings.rule_set)
         takes.append(comparison.take)
     unreadable = count(DecisionLog(path).read(), period, *takes)
     if json:
         echo_json(_document(path, period, breakdown, comparison, unreadable))
         return
-    language = settings.language
     lines = stats_text.answer(path, period, breakdown, comparison, language)
     if unreadable:
         lines += ["", stats_text.say("unreadable", language, count=unreadable)]

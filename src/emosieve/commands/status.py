@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from rich.filesize import decimal
 
+from emosieve.commands.in_force import PLACES, settings_on
 from emosieve.commands.options import (
     Config,
     Profile,
@@ -63,7 +64,7 @@ def status(
     path = _watched_root(loaded)
     settings = loaded.settings
     configure_logs(settings.log)
-    found = overview(path, settings)
+    found = overview(path, settings_on(path, loaded, PLACES))
     now = datetime.now().astimezone()
     if json:
         echo_json(_document(found, settings.zone, now.timestamp()))
@@ -145,6 +146,8 @@ class _Page:
         )
         if not found.is_watched:
             return
+        if one.source.config:
+            yield "settings", LINES["settings"](path=one.source.config)
         yield "events", self._events(one)
         yield "writers", WRITERS[one.tells_writers]()
         counts = {str(verdict): count for verdict, count in one.decided.items()}
@@ -293,6 +296,8 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         "last_hint": iso(one.last_hint_at),
         "profile": one.profile,
         "rules_digest": one.rules_digest,
+        "config": one.source.config,
+        "settings": one.settings,
         "decided": one.decided,
         "joined": one.joined,
         "failed": one.failed,

@@ -17,6 +17,7 @@ STATES: Final = {
 }
 LABELS: Final = {
     "daemon": Phrase("process", "进程"),
+    "settings": Phrase("settings", "配置"),
     "events": Phrase("events", "事件"),
     "writers": Phrase("writers", "写入检测"),
     "decided": Phrase("decided", "已判定"),
@@ -31,6 +32,7 @@ LINES: Final = {
         "pid {pid} on {host}, emosieve {version}, up for {age}; profile {profile}",
         "{host} 上的 pid {pid}，emosieve {version}，已运行 {age}；预设 {profile}",
     ),
+    "settings": Phrase("{path}", "{path}"),
     "events": Phrase("{mode}: {why}", "{mode}：{why}"),
     "last_hint": Phrase("{mode}: {why}; last one {age} ago", "{mode}：{why}；上一个在 {age}前"),
     "decided": Phrase(

@@ -105,21 +105,31 @@ class Explanation:
         )
 
 
-def explain(path: str, settings: Settings) -> Explanation:
+def explain(path: str, settings: Settings, root: str | None = None) -> Explanation:
     """Look at one task and at the log.
 
     Args:
         path: of a task, or of a file in it; a bare name is looked up under the root.
         settings: today's.
+        root: as ``root_for`` gives it, where it is known already.
 
     Raises:
         SetupError: there is no such task, or no root to look it up in.
         OSError: the log, or the task, cannot be read.
     """
+    return _Explainer(root or root_for(path, settings), settings).explain(path)
+
+
+def root_for(path: str, settings: Settings) -> str:
+    """Return the root that a task is looked up in, absolute, without symlinks.
+
+    Raises:
+        SetupError: there is none.
+    """
     root = root_of(path) or _root_of_undecided(path, settings)
     if root is None:
         raise SetupError(NO_ROOT(path=path))
-    return _Explainer(root, settings).explain(path)
+    return root
 
 
 def _root_of_undecided(path: str, settings: Settings) -> str | None:
