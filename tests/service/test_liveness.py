@@ -11,8 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemons import STATUS
+from emosieve import __version__
+from emosieve.service import liveness as liveness_module
 from emosieve.service.heartbeat import HEARTBEAT_SECONDS, STALE_SECONDS, name_of
 from emosieve.service.liveness import Failing, Liveness, Status, Trouble, read_heartbeat
+from process import run_as
 
 
 class Ticks:
@@ -371,7 +374,7 @@ def test_a_link_of_ones_own_leads_to_the_runtime_directory(
     assert found(root).is_alive
 
 
-@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775])
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775, 0o757])
 def test_in_a_runtime_directory_of_many_it_has_a_place_of_its_own(
     told: Status, root: Path, place: Path, mode: int
 ) -> None:
@@ -381,6 +384,30 @@ def test_in_a_runtime_directory_of_many_it_has_a_place_of_its_own(
 
     assert [only_name(root)] == os.listdir(only_place(place))
     assert found(root).is_alive
+
+
+@pytest.mark.parametrize("asker", [0, 4343])
+def test_users_find_each_others_daemons(shared: Path, shared_root: Path, asker: int) -> None:
+    """A daemon of root is known to all who may read its status, and so is that of the root's owner."""
+    shared.parent.chmod(0o755)
+    health = ["health", str(shared_root)]
+    asked = f"os.environ['TMPDIR'] = {str(shared)!r}"
+    status = shared_root.stat()
+    told = liveness_module._Document(1, replace(STATUS, root=str(shared_root)))
+    beat = (
+        f"{asked}\nfrom emosieve.service import liveness\n"
+        f"told = liveness._DOCUMENT.validate_json({liveness_module._DOCUMENT.dump_json(told)!r}).status\n"
+        f"liveness.Liveness(({status.st_dev}, {status.st_ino})).beat('facts', lambda: told)\n"
+    )
+    assert 1 == run_as(asker, *health, before=asked).returncode
+    assert f"emosieve {__version__}\n" == run_as(0, "--version", before=beat).stdout
+    assert 0 == run_as(asker, *health, before=asked).returncode
+
+    (path,) = shared.glob("emosieve-*/*.json")
+    path.unlink()
+    give_away(shared_root)
+    assert f"emosieve {__version__}\n" == run_as(4242, "--version", before=beat).stdout
+    assert 0 == run_as(asker, *health, before=asked).returncode
 
 
 def test_a_place_that_went_away_is_replaced(
