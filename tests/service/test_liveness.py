@@ -224,6 +224,27 @@ def test_a_status_of_another_shape_is_none(
     assert read_heartbeat(told.root) is None
 
 
+def test_a_status_without_end_is_none(told: Status, root: Path, place: Path, liveness: Liveness) -> None:
+    """No status is longer than a mebibyte."""
+    liveness.beat("facts", lambda: told)
+    with only_file(place).open("ab") as file:
+        file.write(b" " * (1 << 20))
+
+    assert read_heartbeat(str(root)) is None
+
+
+def test_no_directory_stays_open(told: Status, root: Path, liveness: Liveness, ticks: Ticks) -> None:
+    """Neither the daemon nor who reads its status pins the file system of the runtime directory."""
+    before = os.listdir("/proc/self/fd")
+    liveness.beat("facts", lambda: told)
+    ticks.now += HEARTBEAT_SECONDS
+    liveness.beat("facts", lambda: told)
+    assert found(root).is_alive
+    liveness.remove()
+
+    assert before == os.listdir("/proc/self/fd")
+
+
 def test_the_last_error_comes_back(told: Status, root: Path, liveness: Liveness) -> None:
     """Cause and times of it are read as they were written, and since when nothing could be filed."""
     status = replace(told, trouble=Trouble("disk full", 4.0, 5.0), failing=Failing(3.0, "disk full"))
@@ -585,6 +606,7 @@ def test_a_root_is_known_by_another_path(told: Status, root: Path, liveness: Liv
     assert found(root).is_alive
 
     state.rename(root / "kept")
+    assert read_heartbeat(str(root)) is None
     state.mkdir()
     assert read_heartbeat(str(root)) is None
 
