@@ -14,6 +14,8 @@ WINGS = [
     {"watch"},
     {"record"},
     {"copying"},
+    {"removing"},
+    {"copies"},
     {"filing"},
     {"conclusion", "proposals", "debts", "destinations"},
     {"intake"},

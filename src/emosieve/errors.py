@@ -159,3 +159,14 @@ def naming(path: str) -> Iterator[None]:
         if not isinstance(error.filename, str | bytes):
             error.filename = path
         raise
+
+
+@contextmanager
+def naming_whole(path: str) -> Iterator[None]:
+    """Name the path in an error that names none, or only its last part, as one of a call by descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if not (isinstance(error.filename, str) and os.path.isabs(error.filename)):
+            error.filename = path
+        raise

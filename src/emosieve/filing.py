@@ -3,28 +3,26 @@
 ``os.rename`` onto an empty directory replaces it in silence, ``shutil.move``
 onto a directory nests, and a rename across file systems fails. So a taken name
 gets a suffix, decided by lstat under the log's lock, every folder is opened
-without following a symlink, and across file systems a hidden copy is made
+without following a symlink, and where no rename leads a hidden copy is made
 whole before it gets its name.
 """
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from emosieve import copying
-from emosieve.errors import SetupError, naming
-from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
-from emosieve.record.syncing import sync_path
+from emosieve.copies import STAGING_PREFIX, Copies
+from emosieve.copying import ShouldStop, closing_descriptor, remove_staging, rename_whole
+from emosieve.errors import SetupError, naming, naming_whole
+from emosieve.record.locking import make_state_directory
 from emosieve.text import Message, Phrase
-from emosieve.watch.inbox import Survey, survey_directory
 
-REMOVING: Final = f"{STATE_DIRECTORY}/removing"
 NAME_BYTES: Final = 255
+"""What a name may have at most, in bytes, on the file systems that Linux has of its own."""
 _INSIDE = Phrase(
     "{folder}: lies inside the root; write a single name such as '{name}' in [filing]",
     "{folder}：位于输出目录之内；请在 [filing] 中只写一个名字，例如 '{name}'",
@@ -64,18 +62,9 @@ class Folders:
     @property
     def staging(self) -> str:
         """Name of the hidden directory of unfinished copies, beside where they go."""
-        return f".emosieve-staging-{self._identity}"
-
-    @property
-    def removing(self) -> str:
-        """Name of the hidden directory of what is on its way out of a folder; see ``REMOVING`` for the inbox."""
-        return f".emosieve-removing-{self._identity}"
-
-    @property
-    def _identity(self) -> str:
         # Another root may file into the same folder, under a lock of its own: names are told apart by root.
         status = os.stat(self.root)
-        return f"{status.st_dev:x}-{status.st_ino:x}"
+        return f"{STAGING_PREFIX}{status.st_dev:x}-{status.st_ino:x}"
 
     def path(self, location: str) -> str:
         """The absolute path of a location; the root's own for an empty one."""
@@ -115,12 +104,11 @@ class Folders:
                 raise SetupError(_ONE_FOLDER(first=twin, second=folder))
 
     def clean(self) -> None:
-        """Remove what was left half copied or removed; call it only while the log is locked."""
+        """Remove what was left half copied; call it only while the log is locked."""
         for folder in ("", *self.by_verdict.values()):
-            for left in (self.staging, self.removing):
-                shutil.rmtree(os.path.join(self.path(folder), left), ignore_errors=True)
+            with suppress(OSError), closing_descriptor(os.open(self.path(folder), _FOLDER)) as descriptor:
+                remove_staging(descriptor, self.staging)
         make_state_directory(self.root)  # never through a symlink
-        shutil.rmtree(f"{self.root}/{REMOVING}", ignore_errors=True)
 
     def _make(self, folder: str) -> None:
         path = self.path(folder)
@@ -166,16 +154,21 @@ class Mover:
             cut short.
     """
 
-    def __init__(self, folders: Folders, should_stop: copying.ShouldStop = lambda: False) -> None:
+    def __init__(self, folders: Folders, should_stop: ShouldStop = lambda: False) -> None:
         self._folders = folders
-        self._should_stop = should_stop
         self._descriptors: dict[str, int] = {}
+        self._name_bytes: dict[str, int] = {}
+        places = frozenset({"", *folders.by_verdict.values()})
+        self._copies = Copies(folders.root, places, folders.path, self._folder, should_stop)
         self.has_copied = False
         """Whether any move of this batch went to another file system."""
         self.has_moved = False
         """Whether any move was begun, so that there may be something to force to the disk."""
-        self.left_over: OSError | None = None
-        """Why something stands on that was out of sight already; ``Folders.clean`` removes it."""
+
+    @property
+    def left_over(self) -> OSError | None:
+        """Why something stands on that should be gone by now; the next batch goes on there."""
+        return self._copies.left_over
 
     def __enter__(self) -> Self:
         return self
@@ -200,12 +193,24 @@ class Mover:
     def choose(self, folder: str, name: str, taken: set[str]) -> str:
         """A free location for a task in a folder: its own name, else with a suffix; added to ``taken``."""
         copy = 1
-        candidate = os.path.join(folder, name)
+        candidate = os.path.join(folder, self._fitting(folder, name, ""))
         while candidate in taken or self.stat(candidate) is not None:
             copy += 1
-            candidate = os.path.join(folder, _with_suffix(name, f".{copy}"))
+            candidate = os.path.join(folder, self._fitting(folder, name, f".{copy}"))
         taken.add(candidate)
         return candidate
+
+    def finish_copies(self) -> None:
+        """Finish the copies that a run that died, or an error, broke off; it costs an lstat where there are none.
+
+        Call it before ``Folders.clean``, and only while the log is locked.
+        """
+        for record in list(self._copies.unfinished.values()):
+            self.has_moved = True
+            try:
+                self._copies.finish(record)
+            except OSError as error:
+                self._copies.left_over = error
 
     def move(self, source: str, destination: str, directory: tuple[int, int] | None) -> None:
         """Give a task its place. On one file system it is one rename, and that is the commit.
@@ -221,22 +226,12 @@ class Mover:
             OSError: it cannot be moved now.
         """
         self.has_moved = True
+        if self._is_finished(source, destination):
+            return
         status = self.stat(source)
         if status is None or (directory and (status.st_dev, status.st_ino) != directory):
             raise FileNotFoundError(errno.ENOENT, "is gone", self._folders.path(source))
-        there = self.stat(destination)
-        if there is None and self._is_renamed(source, destination):
-            return
-        path, copy = self._folders.path(source), self._folders.path(destination)
-        survey = survey_directory(path, "")
-        state = None if there is None else copying.compare_copy(survey, path, copy)
-        if state == "foreign":
-            raise FileExistsError(errno.EEXIST, "is taken", copy)
-        if state == "outdated":
-            self._remove(destination, survey_directory(copy, ""))
-        if state != "finished":
-            self._copy(source, destination, survey)
-        self._remove(source, survey)
+        self._move(source, destination, status, os.path.dirname(destination))
 
     def join(self, source: str, destination: str, files: tuple[str, ...]) -> None:
         """Move the files of a late directory into the filed task that they belong to.
@@ -248,18 +243,15 @@ class Mover:
         self.has_moved = True
         for name in files:
             come_from, go_to = f"{source}/{name}", f"{destination}/{name}"
-            if self.stat(come_from) is None:
+            if self._is_finished(come_from, go_to):
                 continue
-            path, copy = self._folders.path(come_from), self._folders.path(go_to)
-            if self.stat(go_to) is not None:
-                if not copying.is_finished_file(path, copy):
-                    raise FileExistsError(errno.EEXIST, "is taken", copy)
-                os.unlink(path)
-            elif not self._is_renamed(come_from, go_to):
-                copying.copy_file(path, copy, self._should_stop)
-                os.unlink(path)
+            status = self.stat(come_from)
+            if status is not None:
+                self._move(come_from, go_to, status, os.path.dirname(destination))
         self._forget(source)
-        os.rmdir(self._folders.path(source))
+        folder, name = os.path.split(source)
+        with naming_whole(self._folders.path(source)):
+            os.rmdir(name, dir_fd=self._folder(folder))
 
     def sync(self) -> None:
         """Force the names in all folders of this batch to the disk."""
@@ -272,84 +264,63 @@ class Mover:
             self._descriptors[folder] = os.open(self._folders.path(folder), _FOLDER)
         return self._descriptors[folder]
 
-    def _rename(self, source: str, destination: str) -> None:
+    def _fitting(self, folder: str, name: str, suffix: str) -> str:
+        """A name with a suffix, its end cut off where the folder's file system would find it too long."""
+        if folder not in self._name_bytes:
+            self._name_bytes[folder] = self._limit(folder)
+        room = self._name_bytes[folder] - len(suffix)
+        return os.fsencode(name)[:room].decode(errors="ignore") + suffix
+
+    def _limit(self, folder: str) -> int:
+        """What a name in a folder may have, in bytes.
+
+        Where a file system counts characters it tells more bytes than Linux has for a name: what fits in
+        255 bytes fits there in any case.
+        """
+        try:
+            limit = os.fpathconf(self._folder(folder), "PC_NAME_MAX")
+        except (OSError, ValueError):  # the folder is not made yet, or its file system does not tell
+            return NAME_BYTES
+        return min(limit, NAME_BYTES) if limit > 0 else NAME_BYTES
+
+    def _is_finished(self, source: str, destination: str) -> bool:
+        """Finish the copy that was begun of a source, if one was; tell whether that was the move."""
+        record = self._copies.unfinished.get(source)
+        if record is None:
+            return False
+        self._copies.finish(record)
+        return record.destination == destination
+
+    def _move(self, source: str, destination: str, status: os.stat_result, beside: str) -> None:
+        """Move a task or a file: by a rename, else by a copy in a hidden directory in a folder of that mount."""
+        if self.stat(destination) is not None:
+            raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination))
+        if self._is_renamed(source, destination, status.st_ino):
+            return
+        self.has_copied = True
+        self._copies.make(source, destination, os.path.join(beside, self._folders.staging))
+
+    def _is_renamed(self, source: str, destination: str, inode: int) -> bool:
+        """Try to rename; False where only a copy can: across file systems, mounts of one, or layers of an overlay."""
         source_folder, source_name = os.path.split(source)
         folder, name = os.path.split(destination)
         come_from, go_to = self._folder(source_folder), self._folder(folder)
         try:
-            os.rename(source_name, name, src_dir_fd=come_from, dst_dir_fd=go_to)
-        except OSError as error:
-            # Of the three directories that a rename writes, the kernel names none.
-            paths = [self._folders.path(one) for one in (source, source_folder, folder)]
-            barred = (path for path in paths if not os.access(path, os.W_OK))
-            raise OSError(error.errno, error.strerror, next(barred, paths[0])) from None
-
-    def _is_renamed(self, source: str, destination: str) -> bool:
-        """Try to rename; False where that would cross file systems, or (in containers) mounts of one."""
-        try:
-            self._rename(source, destination)
+            rename_whole((come_from, source_name), (go_to, name), inode)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
                 # Somebody without our lock took the name a moment ago.
                 raise FileExistsError(errno.EEXIST, "is taken", self._folders.path(destination)) from None
-            if error.errno != errno.EXDEV:
-                raise
-            return False
+            if error.errno == errno.EXDEV:
+                return False
+            # Of the three directories that a rename writes, the kernel names none.
+            paths = [self._folders.path(one) for one in (source, source_folder, folder)]
+            barred = (path for path in paths if not os.access(path, os.W_OK))
+            raise OSError(error.errno, error.strerror, next(barred, paths[0])) from None
         return True
-
-    def _copy(self, source: str, destination: str, survey: Survey) -> None:
-        """Across file systems: a hidden copy, whole and on the disk before it gets its name."""
-        self.has_copied = True
-        folder, name = os.path.split(destination)
-        staging = os.path.join(folder, self._folders.staging)
-        path, parent, hidden = map(self._folders.path, (source, folder, staging))
-        shutil.rmtree(hidden, ignore_errors=True)
-        try:
-            os.mkdir(hidden, 0o700)  # nobody else may look into what is not yet known to be whole
-            copying.copy_task(path, f"{hidden}/{name}", survey, self._should_stop)
-            if self.stat(destination) is not None:
-                raise FileExistsError(errno.EEXIST, "is taken by now", self._folders.path(destination))
-            self._rename(f"{staging}/{name}", destination)
-            sync_path(parent)
-        except OSError as error:
-            # Said of the place that the operator knows, not of the hidden copy.
-            if isinstance(error.filename, str):
-                error.filename = error.filename.replace(hidden, parent, 1)
-            raise
-        finally:
-            self._clear(staging)
-
-    def _remove(self, source: str, survey: Survey) -> None:
-        """Out of sight by one rename, then deleted: a source is never seen half gone."""
-        folder = os.path.dirname(source)
-        bin_location = f"{folder}/{self._folders.removing}" if folder else REMOVING
-        os.makedirs(self._folders.path(bin_location), exist_ok=True)
-        gone = f"{bin_location}/{survey.directory[1]}"
-        try:
-            copying.refuse_changed(self._folders.path(source), survey)
-            self._rename(source, gone)
-        except FileNotFoundError:
-            if self.stat(source) is not None:
-                raise
-            # Somebody deleted it meanwhile: it stands where it was copied to, and is gone here.
-        self._clear(bin_location)
-
-    def _clear(self, folder: str) -> None:
-        self._forget(folder)
-        try:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(self._folders.path(folder))
-        except OSError as error:
-            self.left_over = error
 
     def _forget(self, folder: str) -> None:
         """Close a folder: a descriptor must not outlive what it stands for."""
         descriptor = self._descriptors.pop(folder, None)
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    """A name with a suffix, its end cut off where the file system would find it too long."""
-    room = NAME_BYTES - len(suffix)
-    return os.fsencode(name)[:room].decode(errors="ignore") + suffix

@@ -122,6 +122,8 @@ class Intake:
             OSError: the log cannot be read, or a torn line not be cut off.
         """
         with self.log.locked():
+            with Mover(self.folders) as mover:
+                mover.finish_copies()
             self.folders.clean()
             self.log.mend()
             self.report.clean()
@@ -161,6 +163,7 @@ class Intake:
             SetupError: a folder will not do; nothing was logged.
         """
         with self.log.locked(), Mover(self.folders, should_stop) as mover:
+            mover.finish_copies()
             if self.behind:
                 self.folders.clean()
             self._destinations.verify()

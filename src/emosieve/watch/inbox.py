@@ -229,14 +229,19 @@ class Inbox:
         return bool(told)
 
 
-def survey_directory(path: str, name: str) -> Survey:
+def survey_directory(path: str, name: str, parent: int | None = None) -> Survey:
     """Look at any task directory, filed or not, without opening a file.
+
+    Args:
+        path: of the directory.
+        name: that the survey gets.
+        parent: descriptor of the directory that a relative path starts from.
 
     Raises:
         FileNotFoundError: it, or a part of it, is gone.
         NotADirectoryError: it is not a directory (any more).
     """
-    descriptor = os.open(path, READ_DIRECTORY)
+    descriptor = os.open(path, READ_DIRECTORY, dir_fd=parent)
     try:
         status, born = os.fstat(descriptor), birth_time_ns(descriptor)
         files = tuple(sorted(islice(_walk(descriptor, "", 0), FILE_LIMIT + 1), key=lambda file: file.name))
