@@ -39,6 +39,7 @@ SUBJECTS = {
     "filing.quarantine": Phrase("filing.quarantine", "隔离目录"),
     "files": Phrase("files", "自有文件"),
     "tasks": Phrase("tasks", "任务"),
+    "moves": Phrase("moves", "移动方式"),
     "settle.require": Phrase("settle.require", "必需文件"),
     "events": Phrase("events", "文件事件"),
     "writers": Phrase("writers", "写入检测"),

@@ -25,6 +25,10 @@ _AT_EMPTY_PATH = 0x1000
 _STATX_BTIME = 0x800
 _STATX_BYTES = 256
 _BIRTH_OFFSET = 80
+_FS_IOC_FSGETXATTR = 0x801C581F
+_FS_XFLAG_PROJINHERIT = 0x200
+_FSXATTR = struct.Struct("=IIIII8x")
+
 _MASK = struct.Struct("=I")
 _BIRTH = struct.Struct("=qI")
 
@@ -146,3 +150,75 @@ def birth_time_ns(descriptor: int) -> int:
         return 0
     seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_OFFSET)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project of a disk quota that a directory belongs to.
+
+    Attributes:
+        number: 0 for none.
+        is_inherited: whether all that is made in the directory belongs to it as well.
+    """
+
+    number: int
+    is_inherited: bool
+
+
+def project_of(path: str) -> Project | None:
+    """Return the quota project of a directory; ``None`` where the file system (or the user) has no answer."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(descriptor, _FS_IOC_FSGETXATTR, bytes(_FSXATTR.size))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    flags, _, _, number, _ = _FSXATTR.unpack(answer)
+    return Project(number, bool(flags & _FS_XFLAG_PROJINHERIT))
+
+
+def lower_layers(
+    path: str,
+    mountinfo: str = "/proc/self/mountinfo",
+    parameter: str = "/sys/module/overlay/parameters/redirect_dir",
+) -> tuple[str, ...] | None:
+    """Return where a path of an overlay mount lies in the lower layers, from which no rename takes a directory.
+
+    Args:
+        path: on an overlay.
+        mountinfo: the kernel's mount table.
+        parameter: the kernel's file that says what ``redirect_dir`` is where a mount does not say.
+
+    Returns:
+        one path for each layer; none where the mount renames directories of lower layers, too (with
+        ``redirect_dir=on``). ``None`` where the layers cannot be seen from here, as in a container.
+    """
+    real = os.path.realpath(path)
+    point = file_system_of(real, mountinfo).mount_point
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as table:
+        lines = [line for line in table if _unescape(line.split()[4]) == point]
+    fields, _, source = lines[-1].partition(" - ")
+    # A comma in a path is written as an escape of the overlay's own, which is left as it is: not seen.
+    options = [_unescape(option).partition("=") for option in source.split()[-1].split(",")]
+    redirect = next((value for key, _, value in options if key == "redirect_dir"), None)
+    if redirect == "on" or (redirect is None and _is_on(parameter)):
+        return ()
+    layers = [
+        layer for key, _, value in options if key in {"lowerdir", "lowerdir+"} for layer in value.split(":")
+    ]
+    if not layers or not all(os.path.isabs(layer) and os.path.isdir(layer) for layer in layers):
+        return None
+    below = os.path.normpath(f"/{_unescape(fields.split()[3])}/{os.path.relpath(real, point)}")
+    return tuple(f"{layer.rstrip('/')}{below}" for layer in layers)
+
+
+def _is_on(parameter: str) -> bool:
+    try:
+        with open(parameter, encoding="ascii") as file:
+            return file.read().strip() == "Y"
+    except OSError:
+        return False

@@ -9,6 +9,7 @@ import time
 from emosieve.service.preflight.circumstances import about_clock, about_space
 from emosieve.service.preflight.folders import about_folders, about_own_files, denied
 from emosieve.service.preflight.lines import Level, Line, as_setup, heed, worst
+from emosieve.service.preflight.renames import about_renames
 from emosieve.service.preflight.root import about_root, absent, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
@@ -59,8 +60,9 @@ def _place(site: Site) -> list[Line]:
     # A root that may not be written is said once, not once more for all that stands in it.
     barred = denied(site.root)
     filing = [barred] if barred else [*about_folders(site), *about_own_files(site), about_tasks(site)]
+    renames = () if barred else about_renames(site)
     required = about_required(site, time.time())
-    return [*filing, *required, about_events(site), about_writers(site), about_locks(site)]
+    return [*filing, *renames, *required, about_events(site), about_writers(site), about_locks(site)]
 
 
 def _circumstances(site: Site) -> list[Line]:
