@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, NoReturn
 
@@ -29,6 +29,7 @@ for _module in pkgutil.walk_packages(emosieve.__path__, "emosieve."):
 STEPS = (
     *("open", "write", "pwrite", "sendfile", "ftruncate", "rename", "replace", "link", "symlink"),
     *("mkdir", "rmdir", "unlink", "remove", "fsync", "fdatasync", "chown", "chmod", "utime"),
+    *("fchown", "fchmod", "setxattr"),
 )
 _WRITING = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
 _DIVISIBLE = ("write", "pwrite", "sendfile")
@@ -176,7 +177,7 @@ def _make_faulty(told: int, fault: Fault | None) -> None:
 
     def wrapped(name: str) -> Callable[..., Any]:
         def step(*arguments: Any, **keywords: Any) -> Any:
-            about = _about(arguments)
+            about = _about(arguments, keywords)
             if about is None or (name == "open" and not arguments[1] & _WRITING):
                 return real[name](*arguments, **keywords)
             return meet(name, about, arguments, lambda: real[name](*arguments, **keywords))
@@ -218,11 +219,13 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _about(arguments: tuple[Any, ...]) -> str | None:
+def _about(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
     """The path that a call is about; ``None`` where it is no file's, as a pipe's."""
     first = arguments[0]
     if not isinstance(first, int):
-        return os.fsdecode(first)
+        folder = keywords.get("dir_fd", keywords.get("src_dir_fd"))
+        parent = "" if folder is None else os.readlink(f"/proc/self/fd/{folder}")
+        return os.path.join(parent, os.fsdecode(first))
     path = os.readlink(f"/proc/self/fd/{first}")
     return path if path.startswith("/") and not path.startswith(("/dev", "/proc")) else None
 

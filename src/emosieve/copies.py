@@ -74,10 +74,13 @@ class Copies:
             }
         return self._loaded
 
-    def finish(self, record: CopyRecord) -> None:
+    def finish(self, record: CopyRecord) -> bool:
         """Go on where a run that died, or an error, broke a copy off.
 
         Where the copy has got its name, the original is removed; where it has not, it is forgotten.
+
+        Returns:
+            whether the copy stands at its destination.
 
         Raises:
             OSError: the original cannot be removed, or the copy is not where it was; the record stands.
@@ -98,6 +101,7 @@ class Copies:
         with suppress(FileNotFoundError):
             remove_staging(self._parent(hidden), os.path.basename(hidden))
         self._drop(record)
+        return copy is not None
 
     def make(self, source: str, destination: str, staging: str) -> None:
         """Copy a task or a file, give the copy its name, and remove the original.

@@ -67,6 +67,8 @@ def remove_staging(folder: int, name: str) -> None:
         OSError: it cannot be removed.
     """
     with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "is not a directory; move it away", name)
         shutil.rmtree(name, dir_fd=folder)
 
 

@@ -288,8 +288,7 @@ class Mover:
         record = self._copies.unfinished.get(source)
         if record is None:
             return False
-        self._copies.finish(record)
-        return record.destination == destination
+        return self._copies.finish(record) and record.destination == destination
 
     def _move(self, source: str, destination: str, status: os.stat_result, beside: str) -> None:
         """Move a task or a file: by a rename, else by a copy in a hidden directory in a folder of that mount."""
