@@ -149,6 +149,8 @@ class Copies:
                     original, copy, (directory, name), (path, copy_path)
                 )
                 os.fsync(directory)
+                if inode_at(self._parent(source), name) is None:
+                    raise FileNotFoundError(errno.ENOENT, "is gone", path)
                 if look_at(original) != files:
                     raise OSError(errno.EBUSY, "changed while it was copied", path)
                 if outline(look_at(copy)) != outline(files):
@@ -157,7 +159,7 @@ class Copies:
                 cause = "holds names that are one name on the file system that it goes to"
                 raise OSError(errno.EINVAL, cause, path) from None
             self._land(record, directory, copy)
-            begun.pop_all()
+            begun.pop_all()  # from here on it is the record by which the copy is known
             self._remove(record, original, copy, is_known=True)
         self._drop(record)
 
@@ -173,10 +175,9 @@ class Copies:
             if inode_at(folder, name) is not None:
                 raise FileExistsError(errno.EEXIST, "is taken by now", destination)
             rename_whole((directory, hidden), (folder, name), inode)
-            os.fsync(folder)
 
     def _remove(self, record: CopyRecord, original: int, copy: int, *, is_known: bool) -> None:
-        """Remove what was copied, and its directory where nothing else stands in it.
+        """Force the copy's name to the disk, then remove what was copied, and its directory if that is empty.
 
         Args:
             record: of the copy.
@@ -186,6 +187,8 @@ class Copies:
         """
         folder, name = self._parent(record.source), os.path.basename(record.source)
         path = self._path(record.source)
+        with naming_whole(self._path(os.path.dirname(record.destination))):
+            os.fsync(self._parent(record.destination))
         if record.is_file:
             copied = (self._parent(record.destination), os.path.basename(record.destination))
             with naming_whole(path):

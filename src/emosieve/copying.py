@@ -15,6 +15,7 @@ from typing import Final
 
 from emosieve.errors import CopyStopped, naming_whole
 from emosieve.record.lines import write_all
+from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, READ_DIRECTORY, FileStat, survey_directory
 
 _BLOCK_BYTES: Final = 1 << 22
@@ -338,7 +339,9 @@ def rename_whole(source: tuple[int, str], destination: tuple[int, str], inode: i
             only a part was renamed and that was taken back.
     """
     _rename(source, destination)
-    if inode_at(*source) != inode:
+    left = inode_at(*source)
+    # What has another number is what a writer made anew, unless the file system numbers anew at every look.
+    if left is None or (left != inode and file_system_of(f"/proc/self/fd/{source[0]}").is_local):
         return
     with suppress(OSError):
         _rename(destination, source)
