@@ -160,7 +160,11 @@ class Copies:
                 raise OSError(errno.EINVAL, cause, path) from None
             self._land(record, directory, copy)
             begun.pop_all()  # from here on it is the record by which the copy is known
-            self._remove(record, original, copy, is_known=True)
+            try:
+                self._remove(record, original, copy, is_known=True)
+            except OSError as error:
+                self.left_over = error  # without its files it may be no task that is looked at again
+                raise
         self._drop(record)
 
     def _land(self, record: CopyRecord, directory: int, copy: int) -> None:
@@ -191,13 +195,13 @@ class Copies:
             os.fsync(self._parent(record.destination))
         if record.is_file:
             copied = (self._parent(record.destination), os.path.basename(record.destination))
-            with naming_whole(path):
+            with naming_whole(path), suppress(FileNotFoundError):
                 remove_file(folder, name, record.files[0], copied if is_known else None)
             return
         has_removed = remove_files(original, record.files, copy if is_known else None, path)
         if not (has_removed or Identity.of(original) == record.original or is_known):
             return
-        with naming_whole(path):
+        with naming_whole(path), suppress(FileNotFoundError):
             if inode_at(folder, name) == os.fstat(original).st_ino:
                 remove_empty(folder, name)
 
