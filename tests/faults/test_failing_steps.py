@@ -108,7 +108,7 @@ class Scene:
                 # By another process, whose steps are nobody's.
                 subprocess.run(["mv", *(self.coming / name for name in TASKS), self.root], check=True)
                 return {Wake.LOOK}
-            assert waits < 1000, "it never came to an end"
+            assert waits < 10_000, "it never came to an end"
             fake.pass_(max(seconds or 0.0, 0.01))
             flow = daemon._flow
             inbox = [name for name in names_in(self.root) if name in TASKS]

@@ -22,6 +22,7 @@ from emosieve.watch.inbox import READ_DIRECTORY, FileStat
 COPIES: Final = f"{STATE_DIRECTORY}/copies.json"
 _SCHEMA: Final = 1
 _NAME: Final = os.path.basename(COPIES)
+_ASIDE: Final = f"{_NAME}.new"
 _SIZE_LIMIT: Final = 1 << 26
 
 
@@ -111,24 +112,24 @@ def save_copies(root: str, records: Iterable[CopyRecord]) -> None:
             if copies:
                 _write(directory, json.dumps({"schema": _SCHEMA, "copies": copies}).encode())
             else:
-                with suppress(FileNotFoundError):
-                    os.unlink(_NAME, dir_fd=directory)
+                for name in (_NAME, _ASIDE):
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=directory)
         finally:
             os.close(directory)
 
 
 def _write(directory: int, data: bytes) -> None:
-    aside = f"{_NAME}.new"
     with suppress(FileNotFoundError):
-        os.unlink(aside, dir_fd=directory)
+        os.unlink(_ASIDE, dir_fd=directory)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(aside, flags, 0o600, dir_fd=directory)
+    descriptor = os.open(_ASIDE, flags, 0o600, dir_fd=directory)
     try:
         write_all(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(aside, _NAME, src_dir_fd=directory, dst_dir_fd=directory)
+    os.rename(_ASIDE, _NAME, src_dir_fd=directory, dst_dir_fd=directory)
     os.fsync(directory)
 
 
