@@ -103,7 +103,11 @@ def replayed(
     Returns:
         ``None`` when it should stop; nothing of it counts then.
     """
-    moves = {source: debt for source, debt in sound(pending).items() if may_start(source)}
+    moves = {
+        source: debt
+        for source, debt in pending.items()
+        if _is_known(debt) and _can_be_made(debt) and may_start(source)
+    }
     for number, event in enumerate(events, start=1):
         _replay(event, moves, may_start)
         if number % _REPLAYED_AT_ONCE == 0 and should_stop():
@@ -130,11 +134,6 @@ def _replay(event: Mapping[str, Any], moves: dict[str, Owed], may_start: Callabl
             moves[source] = replace(moves[source], cause=str(event["cause"]))
     except (KeyError, TypeError, IndexError, AttributeError):
         return
-
-
-def sound(pending: Mapping[str, Owed]) -> dict[str, Owed]:
-    """Return the moves of a checkpoint that emosieve can have written."""
-    return {source: debt for source, debt in pending.items() if _is_known(debt) and _can_be_made(debt)}
 
 
 def _is_known(debt: Owed) -> bool:
@@ -179,8 +178,8 @@ class Recovery:
         Returns:
             ``None`` when a stop comes first: the whole log may have to be read.
         """
-        if checkpoint.filed == self._log.end():
-            return sound(checkpoint.owed)
+        if checkpoint.filed == self._log.end() and not checkpoint.owed:
+            return {}
         # One listing, however many events of a long log are asked about.
         self._standing = frozenset(self._inbox.list().tasks)
         return replayed(self._log.read(checkpoint.filed), checkpoint.owed, self._may_start, should_stop)

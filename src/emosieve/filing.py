@@ -200,17 +200,23 @@ class Mover:
         taken.add(candidate)
         return candidate
 
-    def finish_copies(self) -> None:
+    def finish_copies(self) -> list[str]:
         """Finish the copies that a run that died, or an error, broke off; it costs an lstat where there are none.
 
         Call it before ``Folders.clean``, and only while the log is locked.
+
+        Returns:
+            the sources of those that stand at their destinations, so that their moves are made.
         """
+        landed = []
         for record in list(self._copies.unfinished.values()):
             self.has_moved = True
             try:
-                self._copies.finish(record)
+                if self._copies.finish(record):
+                    landed.append(record.source)
             except OSError as error:
                 self._copies.left_over = error
+        return landed
 
     def move(self, source: str, destination: str, directory: tuple[int, int] | None) -> None:
         """Give a task its place. On one file system it is one rename, and that is the commit.

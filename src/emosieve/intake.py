@@ -122,12 +122,11 @@ class Intake:
             OSError: the log cannot be read, or a torn line not be cut off.
         """
         with self.log.locked():
-            with Mover(self.folders) as mover:
-                mover.finish_copies()
-            self.folders.clean()
             self.log.mend()
             self.report.clean()
         self.commit([], should_stop)
+        with self.log.locked():
+            self.folders.clean()
         checkpoint = load_checkpoint(self.root)
         return len(checkpoint.owed) if checkpoint else 0
 
@@ -163,16 +162,19 @@ class Intake:
             SetupError: a folder will not do; nothing was logged.
         """
         with self.log.locked(), Mover(self.folders, should_stop) as mover:
-            mover.finish_copies()
+            # First: where a destination is not mounted nobody can tell whether a copy of it is whole.
+            self._destinations.verify()
+            landed = mover.finish_copies()
             if self.behind:
                 self.folders.clean()
-            self._destinations.verify()
             self.folders.make()
             self._destinations.remember()
             before = load_checkpoint(self.root) or Checkpoint()
             owed = self._recovery.pending(before, should_stop)
             if owed is None:
                 return []
+            for source in landed:
+                owed.pop(source, None)
             standing, outcomes = self._still_standing(proposals)
             moves = self._log_all(standing, owed, mover)
             planned = {move.debt.source for move in moves}

@@ -17,7 +17,8 @@ from emosieve.errors import naming
 from emosieve.record.lines import write_all
 from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
 from emosieve.watch.filesystem import birth_time_ns
-from emosieve.watch.inbox import READ_DIRECTORY, FileStat
+from emosieve.watch.identity import READ_DIRECTORY
+from emosieve.watch.inbox import FileStat
 
 COPIES: Final = f"{STATE_DIRECTORY}/copies.json"
 _SCHEMA: Final = 1
