@@ -369,6 +369,112 @@ class TestRoot:
             machine.tell("umount", "--lazy", ROOT)
 
 
+@pytest.fixture(params=["emosieve.service", "the template"])
+def on_disk(request: pytest.FixtureRequest, service: Service) -> Iterator[Service]:
+    """A service whose root is a folder of a disk."""
+    if request.param != service.name:
+        escaped = service.machine.tell("systemd-escape", "--path", "--template=emosieve@.service", ROOT)
+        service = Service(service.machine, escaped.strip())
+    service.here.rmdir()
+    mount_disk(service)
+    yield service
+    service.stop()
+    for point in (os.path.dirname(ROOT), ELSEWHERE, KEPT):
+        while service.machine.run("umount", "--lazy", point).returncode == 0:
+            pass
+
+
+ELSEWHERE, KEPT = "/srv/elsewhere", "/srv/kept"
+
+
+def mount_disk(service: Service, *names: str) -> None:
+    """Mount a new disk around the root, with tasks."""
+    machine = service.machine
+    machine.tell("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", os.path.dirname(ROOT))
+    machine.tell("mkdir", ROOT)
+    for name in names:
+        machine.write(f"{ROOT}/{name}/result.json", result_bytes().decode())
+
+
+def assert_filed_there(service: Service, folder: str) -> None:
+    """A task comes to this folder of the machine."""
+    until(lambda: service.machine.run("test", "-d", folder).returncode == 0)
+
+
+class TestDisk:
+    """A disk around the root, or a destination, of which the sandbox keeps a copy when it is unmounted."""
+
+    @pytest.mark.parametrize("options", [(), ("--lazy",)], ids=["unmounted", "lazily"])
+    def test_one_that_is_unmounted_is_let_go(self, on_disk: Service, options: tuple[str, ...]) -> None:
+        """The unit says so, starts again and waits; the next disk is served as soon as it is there."""
+        machine = on_disk.machine
+        on_disk.start()
+        pid = on_disk.pid()
+        machine.tell("umount", *options, os.path.dirname(ROOT))
+        on_disk.assert_restarted(pid)
+        severed = (
+            f"{ROOT}: its disk was unmounted, and this process alone still sees it; start emosieve again"
+        )
+        assert any(severed in line for line in on_disk.journal("-p", "err"))
+        absent = f"waiting for the root: {ROOT}: No such file or directory"
+        until(lambda: on_disk.show("StatusText") == (absent,))
+        pid = on_disk.pid()
+        mount_disk(on_disk, TASK)
+
+        assert_filed_there(on_disk, f"{ROOT}/normal/{TASK}")
+        assert pid == on_disk.pid()
+
+    def test_one_that_is_changed_is_followed(self, on_disk: Service) -> None:
+        """What the new disk brings is filed there, also where the old one stays mounted elsewhere."""
+        machine = on_disk.machine
+        machine.tell("mkdir", "-p", KEPT)
+        machine.tell("mount", "--bind", os.path.dirname(ROOT), KEPT)
+        on_disk.start()
+        machine.write(f"{ROOT}/{TASK}/result.json", result_bytes().decode())
+        assert_filed_there(on_disk, f"{KEPT}/outputs/normal/{TASK}")
+        machine.tell("umount", os.path.dirname(ROOT))
+        mount_disk(on_disk, NEXT)
+
+        assert_filed_there(on_disk, f"{ROOT}/normal/{NEXT}")
+        assert "quality_report.txt" in machine.tell("ls", f"{KEPT}/outputs")
+
+    def test_one_that_covers_another_is_served(self, on_disk: Service) -> None:
+        """A mount that is made over the disk is passed on, and no restart is needed."""
+        on_disk.start()
+        pid = on_disk.pid()
+        mount_disk(on_disk, TASK)
+
+        assert_filed_there(on_disk, f"{ROOT}/normal/{TASK}")
+        assert pid == on_disk.pid()
+
+    def test_that_of_a_destination_is_followed(self, on_disk: Service) -> None:
+        """A destination elsewhere is writable by a copy of its own, which is noticed as well."""
+        machine, folder = on_disk.machine, f"{ELSEWHERE}/normal"
+
+        def mount_elsewhere() -> None:
+            machine.tell("mkdir", "-p", ELSEWHERE)
+            machine.tell("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", ELSEWHERE)
+            machine.tell("mkdir", folder)
+
+        mount_elsewhere()
+        on_disk.start(f"ReadWritePaths={folder}", f"Environment=EMOSIEVE_FILING__NORMAL={folder}")
+        pid = on_disk.pid()
+        machine.tell("umount", ELSEWHERE)
+        mount_elsewhere()
+        on_disk.assert_restarted(pid)
+        machine.write(f"{ROOT}/{TASK}/result.json", result_bytes().decode())
+
+        assert_filed_there(on_disk, f"{folder}/{TASK}")
+
+    def test_without_a_restart_the_unit_fails(self, on_disk: Service) -> None:
+        """The control: it ends by itself, and nothing else brings it back."""
+        on_disk.start("Restart=no")
+        on_disk.machine.tell("umount", os.path.dirname(ROOT))
+        until(lambda: on_disk.state() == "failed")
+
+        assert ("exit-code", "2") == on_disk.show("Result", "ExecMainStatus")
+
+
 class TestRestart:
     """Whatever ends it, or keeps it from working, another one comes."""
 

@@ -26,8 +26,8 @@ def table(tmp_path: Path) -> Path:
     path.write_text(
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
         "30 22 0:40 / /srv/out rw,noatime - nfs4 server:/export rw\n"
-        "31 22 0:41 / /srv/out/deep ro,noatime - tmpfs tmpfs rw\n"
-        "31 22 0:41 / /srv/out/barred ro,noatime - ext4 /dev/sdc1 ro,errors=remount-ro\n"
+        "31 30 0:41 / /srv/out/deep ro,noatime - tmpfs tmpfs rw\n"
+        "36 30 0:41 / /srv/out/barred ro,noatime - ext4 /dev/sdc1 ro,errors=remount-ro\n"
         "32 22 0:42 / /srv/with\\040space\\134slash rw - fuse.sshfs user@host: rw\n"
         "33 22 0:43 / /srv/twice rw - ext4 /dev/sdb1 rw\n"
         "34 33 0:44 / /srv/twice rw - cifs //host/share rw\n",

@@ -23,6 +23,7 @@ from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
 from emosieve.text import Message, escape
 from emosieve.watch.filesystem import file_system_of
+from emosieve.watch.mounts import MountView
 from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, absence_of, identity_of
 
 _IDENTITY_SECONDS: Final = 5.0
@@ -69,13 +70,15 @@ class Daemon:
         self._account.source = source_of(loaded)
         self._filed: Counter[str] = Counter()
         self._meter = Meter()
+        folders = self._settings.filing.model_dump().values()
+        self._mounts = MountView({root, *filter(os.path.isabs, folders)}, _IDENTITY_SECONDS)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; a second signal ends the process at once.
 
         Raises:
-            SetupError: the root cannot be worked on as things are set up; only at the start, later
-                the same is logged and tried again.
+            SetupError: the root cannot be worked on as things are set up; later than at the start, where
+                the same is logged and tried again, only what another process alone can mend.
         """
         with heeded(self._stop, lambda: self._mailbox.post(Wake.RELOAD)), telling_of_threads():
             try:
@@ -85,6 +88,9 @@ class Daemon:
                     self._tick()
                 log.info("watch.stopping")
                 self._notifier.stopping()
+            except SetupError as failure:
+                self._notifier.say(failure.text(self._settings.language))
+                raise
             finally:
                 self._close()
                 self._wakeups.close()
@@ -93,6 +99,7 @@ class Daemon:
         log.info("watch.stopped", **self._totals())
 
     def _tick(self) -> None:
+        self._mounts.heed()
         try:
             if self._flow is None and not self._open():
                 self._wait(_POLL_SECONDS[0])
@@ -134,9 +141,7 @@ class Daemon:
         except (SetupError, OSError) as error:
             self._close()
             if not self._started or self._needs_restart():
-                failure = as_setup(error, self._given_root)
-                self._notifier.say(failure.text(self._settings.language))
-                raise failure from error
+                raise as_setup(error, self._given_root) from error
             self._block(error, _POLL_SECONDS[0])
             return False
         self._started = True

@@ -7,6 +7,7 @@ import signal
 import struct
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOCAL_TYPES = frozenset(
@@ -56,27 +57,71 @@ class FileSystem:
 UNKNOWN = FileSystem("unknown", "/")
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the mount table of this process's own mount namespace.
+
+    Attributes:
+        number: by which the kernel tells it from others while it exists.
+        parent: number of the mount that its mount point stands on.
+        has_master: whether it is a copy to which the original passes on what is mounted and unmounted there.
+        file_system: what is mounted, and where.
+    """
+
+    number: int
+    parent: int
+    has_master: bool
+    file_system: FileSystem
+
+    @property
+    def point(self) -> str:
+        """The mount point, an absolute path."""
+        return self.file_system.mount_point
+
+
 def file_system_of(path: str, mountinfo: str = "/proc/self/mountinfo") -> FileSystem:
     """The file system a path lies on, from the kernel's mount table; ``unknown`` off Linux.
 
     ``os.statvfs`` has no type, and only the mount table tells ``fuse.sshfs`` from ``fuse.bindfs``.
     """
-    real = os.path.realpath(path)
-    found = UNKNOWN
+    way = mounts_to(path, read_mounts(mountinfo))
+    return way[-1].file_system if way else UNKNOWN
+
+
+def read_mounts(mountinfo: str = "/proc/self/mountinfo") -> list[Mount]:
+    """Return the kernel's mount table; empty off Linux."""
     try:
         with open(mountinfo, encoding="utf-8", errors="surrogateescape") as table:
-            lines = table.readlines()
+            return [_mount_of(line) for line in table]
     except OSError:
-        return found
-    for line in lines:
-        fields, _, source = line.partition(" - ")
-        point = _unescape(fields.split()[4])
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        # Later lines are mounted over earlier ones, so an equally long match wins.
-        if inside and len(point) >= len(found.mount_point):
-            is_walled = "ro" in fields.split()[5].split(",") and "ro" not in source.split()[-1].split(",")
-            found = FileSystem(source.split()[0], point, is_walled)
-    return found
+        return []
+
+
+def mounts_to(path: str, mounts: Sequence[Mount]) -> list[Mount]:
+    """Return the mounts that are crossed on the way from ``/`` to a path, as the kernel crosses them.
+
+    The longest mount point is not always it: what is mounted over an outer folder hides what stood in it.
+    """
+    real = os.path.realpath(path)
+    around = [one for one in mounts if real == one.point or real.startswith(one.point.rstrip("/") + "/")]
+    numbers = {one.number for one in around}
+    way: list[Mount] = []
+    # The first one lies on nothing that can be seen from here; that of the whole machine lies on itself.
+    next_ones = [one for one in around if one.parent not in numbers or one.parent == one.number]
+    while next_ones:
+        way.append(min(next_ones, key=lambda one: len(one.point)))
+        next_ones = [one for one in around if one.parent == way[-1].number and one not in way]
+    return way
+
+
+def _mount_of(line: str) -> Mount:
+    fields, _, source = line.partition(" - ")
+    number, parent, _, _, point, options, *tags = fields.split()
+    type_, *_, disk_options = source.split()
+    is_walled = "ro" in options.split(",") and "ro" not in disk_options.split(",")
+    has_master = any(tag.startswith("master:") for tag in tags)
+    place = _unescape(point)
+    return Mount(int(number), int(parent), has_master, FileSystem(type_, place, is_walled))
 
 
 def room_of(status: os.statvfs_result, *, privileged: bool) -> tuple[int, int]:
