@@ -193,3 +193,11 @@ def test_no_header_asks_for_more_than_a_header(data: bytes) -> None:
 
     assert header is None or header.length == 0 or header.start + header.length <= len(data)
     assert max(asked) <= 40
+
+
+@pytest.mark.parametrize(("whole", "length"), [(0x7FFFF024, 3 << 30), (44 + (3 << 30) - 8, 0x7FFFF000)])
+def test_a_stream_of_more_than_two_gib_goes_on_to_its_end(whole: int, length: int) -> None:
+    """SoX's own number for an unknown length is not where the sound ends, unless the file was closed."""
+    head = riff(form(), chunk(b"data", b"", 0x7FFFF000), size=whole)
+
+    assert length == read_header(reader(head), len(head) + (3 << 30)).length

@@ -26,8 +26,9 @@ CHUNK_LIMIT: Final = 1_000
 
 _RIFF_HEAD = 12
 _CHUNK_HEAD = 8
-_UNKNOWN = frozenset({0, 0xFFFFFFFF})
-"""Sizes of the data chunk that writers leave until they close the file."""
+_LIMITS = (1 << 31, 1 << 32)
+_NEAR = 1 << 13
+"""Bytes by which a size of a stream may differ from a limit: for what stands around the sound, and to round it."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SHORT_FORMAT, _LONG_FORMAT = 16, 40
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
@@ -118,7 +119,7 @@ def read_header(read: Read, size: int) -> WavHeader:
         elif name == b"data":
             if form is None:
                 raise BadAudio("has no format (fmt) before its sound")
-            if length in _UNKNOWN and long_data is not None:
+            if is_unknown(length) and long_data is not None:
                 length = long_data
             there = _there(length, max(size - at, 0), closed=whole + _CHUNK_HEAD == size)
             step = form.width * form.channels
@@ -128,9 +129,18 @@ def read_header(read: Read, size: int) -> WavHeader:
 
 
 def _there(declared: int, there: int, *, closed: bool) -> int:
-    """Bytes of sound; a data chunk of size 0 is empty only where the file's own size has been filled in."""
-    unknown = declared in _UNKNOWN and not (declared == 0 and closed)
-    return there if unknown else min(declared, there)
+    """Bytes of sound; what looks like a size that was never filled in is one where the file's own size was."""
+    return there if is_unknown(declared) and not closed else min(declared, there)
+
+
+def is_unknown(size: int) -> bool:
+    """Return whether this is a size that writers leave until they close the file, and for ever in a pipe.
+
+    That is 0, or a number just about the highest one that fits into 31 or 32 bits: 0x7FFFF000 from SoX
+    and espeak, 0x7FFFFFFF from arecord and opusdec, 0xFFFFFFFF from FFmpeg, each with what stands before
+    the sound added for the file as a whole.
+    """
+    return size == 0 or any(abs(limit - size) <= _NEAR for limit in _LIMITS)
 
 
 def _read_format(chunk: bytes) -> _Format:

@@ -1,18 +1,21 @@
 """How long a wav or npy says it is: both formats carry their own length in the first bytes."""
 
-import ast
 import math
 import re
+
+from emosieve.judge.wav import is_unknown
 
 HEAD_BYTES = 4096
 """Bytes from the start of a file that are enough for either header."""
 
-_UNKNOWN_RIFF = frozenset({0, 8, 0xFFFFFFFF})
-"""RIFF sizes that writers leave in the header until they close the file."""
+_BARE_RIFF = 8
+"""The RIFF size of a file that holds nothing yet, which libsndfile leaves in a pipe."""
 _LONGEST = 1 << 62
 """Bytes; a header that declares more is not to be believed."""
 _NPY_MAGIC = b"\x93NUMPY"
-_NPY_ITEM = re.compile(r"[<>|=]?[a-zA-Z](\d+)")
+_NPY_ITEM = re.compile(r"""['"]descr['"]: *['"][<>|=]?([a-zA-Z])(\d{1,9})['"]""")
+_NPY_SHAPE = re.compile(r"""['"]shape['"]: *\(((?:\d{1,19}L?, *)*(?:\d{1,19}L?)?)\)""")
+"""Both as numpy writes them, also under Python 2: a header is no program, and is not read by Python's parser."""
 
 
 def declared_length(name: str, head: bytes) -> int | None:
@@ -31,11 +34,19 @@ def declared_length(name: str, head: bytes) -> int | None:
 
 
 def _riff_length(head: bytes) -> int | None:
-    """RIFF: four bytes ``RIFF``, then the number of bytes that follow the first eight."""
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":  # noqa: PLR2004 - RIFF's layout
+    """RIFF: four bytes ``RIFF``, then the number of bytes that follow the first eight.
+
+    In RF64 and BW64 (EBU Tech 3306) that number has 64 bits and stands in the chunk ``ds64``, the first one.
+    """
+    if len(head) < 12 or head[8:12] != b"WAVE":  # noqa: PLR2004 - RIFF's layout
         return None
-    size = int.from_bytes(head[4:8], "little")
-    return None if size in _UNKNOWN_RIFF else size + 8
+    if head[:4] == b"RIFF":
+        size = int.from_bytes(head[4:8], "little")
+    elif head[:4] in {b"RF64", b"BW64"} and head[12:16] == b"ds64":
+        size = int.from_bytes(head[20:28], "little")
+    else:
+        return None
+    return None if size == _BARE_RIFF or is_unknown(size) or size >= _LONGEST else size + 8
 
 
 def _npy_length(head: bytes) -> int | None:
@@ -44,14 +55,10 @@ def _npy_length(head: bytes) -> int | None:
         return None
     start = 10 if head[6] == 1 else 12
     header_length = int.from_bytes(head[8:start], "little")
-    try:
-        header = ast.literal_eval(head[start : start + header_length].decode("latin-1").strip())
-        item = _NPY_ITEM.fullmatch(header["descr"])
-        shape = tuple(int(side) for side in header["shape"])
-    except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError, RecursionError):
+    header = head[start : start + header_length].decode("latin-1")
+    item, shape = _NPY_ITEM.search(header), _NPY_SHAPE.search(header)
+    if len(header) < header_length or item is None or shape is None:
         return None
-    if item is None:
-        return None
-    width = int(item[1]) * (4 if "U" in item[0] else 1)
-    length = start + header_length + width * math.prod(shape)
+    width = int(item[2]) * (4 if item[1] == "U" else 1)
+    length = start + header_length + width * math.prod(map(int, re.findall(r"\d+", shape[1])))
     return length if length < _LONGEST else None
