@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,17 @@ def test_every_change_changes_the_signature(root: Path, make_task: MakeTask, cha
     assert before.signature == inbox.survey(NAME).signature
     change(task)
     assert before.signature != inbox.survey(NAME).signature
+
+
+def test_another_directory_of_the_same_files_has_another_signature(root: Path, make_task: MakeTask) -> None:
+    """Nor does one have it whose own change time moved alone, as when a file came and went."""
+    make_task()
+    survey = _inbox(root).survey(NAME)
+    others = (
+        replace(survey, directory=(survey.directory[0], survey.directory[1] + 1)),
+        replace(survey, directory_changed_ns=survey.directory_changed_ns + 1),
+    )
+    assert [] == [other for other in others if other.signature == survey.signature]
 
 
 def test_a_survey_goes_no_deeper_than_its_limit(root: Path, make_task: MakeTask) -> None:

@@ -117,6 +117,15 @@ def test_a_task_that_changed_a_moment_ago_waits_for_the_rest_of_its_quiet_time(
     assert isinstance(_look(settling), Settled)
 
 
+def test_the_quiet_time_is_over_when_it_has_passed(root: Path, make_task: MakeTask) -> None:
+    """At the very instant, which is the one that the next look is due at, the task settles."""
+    time = _time_of(make_task(), 0)
+    settling = _settling(root, time, quiet_seconds=2.0, trust_ctime=False)
+    assert "quiet" == _reason(_look(settling))
+    time.pass_(2.0)
+    assert isinstance(_look(settling), Settled)
+
+
 def test_old_mtimes_do_not_make_a_copy_quiet(root: Path, make_task: MakeTask) -> None:
     """Files with mtimes of 2020 that came a moment ago wait: the change time counts, not the mtime."""
     task = make_task()

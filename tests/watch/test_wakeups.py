@@ -1,3 +1,4 @@
+import ctypes
 import logging
 import os
 import queue
@@ -169,6 +170,17 @@ def test_a_descriptor_that_was_closed_is_noticed_and_left_alone(mailbox: Mailbox
     (root / "outputs_1").mkdir()
     assert mailbox.wait(PATIENCE) == {Wake.LOOK}
     wakeups.close()
+
+
+def test_a_watch_that_the_kernel_dropped_is_noticed(wakeups: Wakeups, root: Path) -> None:
+    """Its threads live on, and wait for events that never come."""
+    wakeups.arm(str(root), "native")
+    (descriptor,) = _inotify_descriptors()
+    (line,) = Path(f"/proc/self/fdinfo/{descriptor}").read_text().partition("inotify wd:")[2].splitlines()
+    assert 0 == ctypes.CDLL(None).inotify_rm_watch(descriptor, int(line.split()[0], 16))
+
+    assert [True] * len(wakeups._threads) == [thread.is_alive() for thread in wakeups._threads]
+    assert not wakeups.is_alive()
 
 
 def test_arming_ends_the_watch_before(wakeups: Wakeups, root: Path) -> None:
