@@ -146,6 +146,7 @@ def _columns(text: str) -> int:
 _WAITING_WORDS: Mapping[str, Phrase] = MappingProxyType(
     {
         "quiet": Phrase("changed a moment ago", "刚刚还有改动"),
+        "measuring": Phrase("its audio is measured", "正在分析音频"),
         "no_result": Phrase("no result yet", "还没有结果文件"),
         "malformed": Phrase("{detail}", "结果文件无法解析（{detail}）"),
         "required_missing": Phrase("{detail}", "缺少必需的文件（{detail}）"),

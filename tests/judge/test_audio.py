@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import emosieve
 from emosieve.errors import AudioStopped, BadAudio
-from emosieve.judge.audio import AudioMeasures, has_numpy, measure
+from emosieve.judge.audio import AudioMeasures, finish, has_numpy, measure, measuring
 from emosieve.judge.speech import BLOCK_SAMPLES
 from wavs import FLOAT, PCM, WIDTHS, chunk, encoded, form, reader, riff, wav_of
 
@@ -368,7 +368,7 @@ def test_a_stop_is_heard_within_a_long_wav() -> None:
 
     data = wav_of(np.zeros(BLOCK_SAMPLES * 4))
     with pytest.raises(AudioStopped):
-        measure(reader(data), len(data), should_stop=should_stop)
+        finish(measuring(reader(data), len(data)), should_stop)
     assert 3 == asked
 
 

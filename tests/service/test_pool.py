@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from conftest import MakeTask, names_in, read_log, result_bytes, standing
+from emosieve.service.judging import LONG_BYTES
 from process import EMOSIEVE, overrides, run, until
-from wavs import wav_of, write_hours
+from wavs import chunk, form, riff, wav_of, write_hours
 
 QUICK = overrides(settle__quiet_seconds=0.05)
 CHANCE = np.random.default_rng(3)
@@ -48,6 +49,26 @@ def test_two_decide_as_one(root: Path, tmp_path: Path, make_task: MakeTask) -> N
     assert alone == both
     assert standing(root) == standing(tmp_path / "twin")
     assert names_in(root / "normal") == names_in(tmp_path / "twin" / "normal")
+
+
+def test_long_audio_keeps_no_process_from_the_others(root: Path, tmp_path: Path, make_task: MakeTask) -> None:
+    """Two decide as one there, too; tasks with a long wav are decided last, in no certain order."""
+    make_tasks(make_task, 40)
+    for number in (1, 2, 3):
+        path = make_task(f"outputs_{number:03}_long") / "processed_audio.wav"
+        head = riff(form(bits=8), chunk(b"data", b"", 0xFFFFFFFF))
+        path.write_bytes(head)
+        os.truncate(path, len(head) + LONG_BYTES)
+        os.utime(path, (1, 1))
+    subprocess.run(["cp", "-a", root, tmp_path / "twin"], check=True)
+    for folder, workers in ((root, "1"), (tmp_path / "twin", "2")):
+        assert 1 == run("sweep", folder, *QUICK, "--workers", workers, "--profile", "social_robot").returncode
+
+    alone, both = bodies(root), bodies(tmp_path / "twin")
+    assert 39 == len(alone)
+    assert alone[:-3] == both[:-3]
+    assert alone[-3:] == sorted(both[-3:], key=lambda event: str(event["task"]))
+    assert ["digital_silence"] * 3 == [event["audio"]["state"] for event in alone[-3:]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

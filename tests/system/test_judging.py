@@ -14,7 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from conftest import MakeTask, names_in, read_log, result_bytes, standing
-from process import Watch, overrides, run
+from process import Watch, overrides, run, until
+from watching import status_of
 from wavs import wav_of, write_hours
 
 QUICK = overrides(settle__quiet_seconds=0.05)
@@ -346,17 +347,22 @@ def test_why_a_wav_is_no_audio_is_said(spoken: Path) -> None:
 
 
 def test_long_audio_keeps_nobody_waiting(root: Path, make_task: MakeTask) -> None:
-    """Hours of silence among good tasks: those are filed meanwhile, and the daemon ends when it is told to."""
+    """Hours of silence among good tasks: those are filed meanwhile, and the daemon ends when it is told to.
+
+    What was not measured to the end by then is left to the next one.
+    """
     for number in range(3):
         path = make_task(f"outputs_{number}") / "processed_audio.wav"
         write_hours(path)
         os.utime(path, (1, 1))
     with Watch(root, settle__quiet_seconds=0.05) as watch:
         watch.wait_for("watch.ready")
+        until(lambda: "measuring" in (status_of(root).get("daemon") or {}).get("reasons", {}))
         make_task("outputs_9")
-        watch.wait_for("task.filed", task="outputs_0")
+        watch.wait_for("task.filed", task="outputs_9")
         assert 0 == watch.stop()
-    assert "outputs_0" in names_in(root / "normal")
+    assert "outputs_9" == read_log(root)[0]["task"]
+    assert "outputs_2" in standing(root)
 
 
 WRONG: Mapping[str, tuple[str, str]] = {

@@ -75,7 +75,7 @@ ENDS: Final = {
     "overdue": Phrase("overdue in {rest}", "{rest}后算超时"),
 }
 END_OF: Final = {"malformed": "quarantine", "no_result": "overdue"}
-NO_END: Final = frozenset({"quiet", "overdue", "not_moved", "blocked", "unreadable", "internal"})
+NO_END: Final = frozenset({"quiet", "measuring", "overdue", "not_moved", "blocked", "unreadable", "internal"})
 MORE: Final = Phrase(
     "… and {count} more; emosieve explain PATH tells of each",
     "……另有 {count} 个；可用 emosieve explain 路径 逐个查看",

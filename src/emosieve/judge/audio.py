@@ -6,11 +6,12 @@ imported for the first wav that is measured and never before.
 
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from emosieve.errors import AudioStopped
 from emosieve.judge.wav import Read, read_header
 
 State = Literal["digital_silence", "flat", "short", "header_only", "too_long"]
@@ -82,20 +83,47 @@ class Audio:
         return known
 
 
-def measure(
-    read: Read, size: int, depth: Depth = "samples", should_stop: Callable[[], bool] = lambda: False
-) -> AudioMeasures:
+Answer = TypeVar("Answer")
+Steps = Generator[None, None, Answer]
+"""Work in steps of some milliseconds, of which a long wav takes thousands; what is returned is the answer."""
+
+
+def finish(steps: Steps[Answer], should_stop: Callable[[], bool] = lambda: False) -> Answer:
+    """Take all the steps at once.
+
+    Args:
+        steps: the work.
+        should_stop: asked after each step.
+
+    Raises:
+        AudioStopped: it should stop.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        if should_stop():
+            steps.close()
+            raise AudioStopped
+
+
+def measure(read: Read, size: int, depth: Depth = "samples") -> AudioMeasures:
+    """Measure a wav in one go, see ``measuring``."""
+    return finish(measuring(read, size, depth))
+
+
+def measuring(read: Read, size: int, depth: Depth = "samples") -> Steps[AudioMeasures]:
     """Measure a wav: read once from start to end, in blocks, so that hours take no more memory than seconds.
 
     Args:
         read: gives bytes of the file, as ``functools.partial(os.pread, descriptor)`` does.
         size: bytes of the file.
         depth: short of ``samples`` the header alone is read, and numpy not imported.
-        should_stop: asked between two blocks.
 
     Raises:
         BadAudio: it cannot be measured; the message says why.
-        AudioStopped: it should stop.
         OSError: from ``read``.
     """
     header = read_header(read, size)
@@ -109,7 +137,7 @@ def measure(
         return header_only
     if header.length // header.width > SAMPLE_LIMIT or duration > DURATION_LIMIT:
         return replace(header_only, state="too_long")
-    sound = speech.listen(read, header, should_stop)
+    sound = yield from speech.listen(read, header)
     told = speech.tell_apart(sound.powers)
     frames = len(sound.powers)
     power = float(sound.powers.mean()) if frames else 0.0
@@ -130,7 +158,7 @@ def measure(
 def prepare() -> None:
     """Import numpy, where it is installed, for a wav that is to be measured soon."""
     with suppress(ImportError):
-        from emosieve.judge import speech  # noqa: F401, PLC0415 - as in measure
+        from emosieve.judge import speech  # noqa: F401, PLC0415 - as in measuring
 
 
 def has_numpy() -> bool:

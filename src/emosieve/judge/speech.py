@@ -10,14 +10,14 @@ conversation that was not among them (97 % of its frames right).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emosieve.errors import AudioStopped, BadAudio
+from emosieve.errors import BadAudio
 from emosieve.judge.wav import Read, WavHeader
 
 Samples = NDArray[Any]
@@ -95,8 +95,8 @@ class Speech:
     state: Literal["digital_silence", "flat", "short"] | None
 
 
-def listen(read: Read, header: WavHeader, should_stop: Callable[[], bool] = lambda: False) -> Sound:
-    """Let all samples pass, in blocks of whole frames.
+def listen(read: Read, header: WavHeader) -> Generator[None, None, Sound]:
+    """Let all samples pass, in blocks of whole frames, with a pause before each.
 
     Channels are neither mixed (opposite phases would cancel out) nor is one chosen
     (each may be one party of a call): the power of a frame is the mean of theirs, so
@@ -105,15 +105,13 @@ def listen(read: Read, header: WavHeader, should_stop: Callable[[], bool] = lamb
 
     Raises:
         BadAudio: a float is not a number, or beyond any scale.
-        AudioStopped: it should stop.
         OSError: from ``read``.
     """
     frame_samples = round(header.sample_rate * FRAME_SECONDS)
     ceilings = [_Ceiling() for _ in range(header.channels)]
     powers, samples = [], 0
     for block in _blocks(read, header, frame_samples):
-        if should_stop():
-            raise AudioStopped
+        yield
         samples += len(block)
         channels = [np.ascontiguousarray(block[:, number]) for number in range(header.channels)]
         for channel, ceiling in zip(channels, ceilings, strict=True):

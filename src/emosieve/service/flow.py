@@ -29,7 +29,7 @@ BATCH: Final = 256
 _LOOKS: Final = 1024
 """Looks to one step, so that thousands of pending tasks do not keep the loop from its other duties."""
 _STEP_SECONDS: Final = 1.0
-"""After so long what is ready is filed: long audio keeps neither other tasks nor signs of life waiting."""
+"""After so long what is ready is filed: much audio keeps neither other tasks nor signs of life waiting."""
 _LOCK_PATIENCE_SECONDS: Final = 2.0
 """How long a batch waits for restore, reclassify or rebuild to give the log back; then it is tried again."""
 _LONGEST_BLOCK_SECONDS: Final = 60.0
@@ -175,6 +175,8 @@ class Flow:
                 return judgement
             case Lack(reason, message), Settled(survey):
                 self._tell(self.settling.defer(survey.name, reason, message))
+            case None, Settled(survey):
+                self.settling.hold(survey.name, "measuring", "its audio is measured")
             case _, Malformed():
                 return refuse(outcome)
             case _, NoResult():

@@ -3,12 +3,11 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from emosieve.errors import BadAudio
-from emosieve.judge.audio import Audio, AudioMeasures, Depth, measure
+from emosieve.judge.audio import Audio, AudioMeasures, Depth, Steps, finish, measuring
 from emosieve.text import escape
 from emosieve.watch.identity import READ_DIRECTORY
 from emosieve.watch.inbox import FileStat, Survey, open_file
@@ -17,33 +16,33 @@ AUDIO_NAME: Final = "processed_audio.wav"
 """What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""
 
 
-def listen(
-    path: str, survey: Survey, depth: Depth | None, should_stop: Callable[[], bool] = lambda: False
-) -> Audio | None:
+def listen(path: str, survey: Survey, depth: Depth | None) -> Audio | None:
+    """Measure the audio of a task in one go, see ``listening``."""
+    return finish(listening(path, survey, depth))
+
+
+def listening(path: str, survey: Survey, depth: Depth | None) -> Steps[Audio | None]:
     """Measure the audio of a task.
 
     Args:
         path: of the task.
         survey: what stands in it; the wav must still be so.
         depth: how much of it the rules ask for.
-        should_stop: asked again and again within a long wav.
 
     Returns:
         ``None`` where no rule asks.
 
     Raises:
         FileNotFoundError: the wav changed since the survey; look again.
-        AudioStopped: it should stop.
         OSError: it cannot be read.
     """
     if depth is None:
         return None
-    wavs = wavs_of(survey)
-    if depth == "files" or not wavs:
+    wavs, wav = wavs_of(survey), wav_of(survey)
+    if depth == "files" or wav is None:
         return Audio(len(wavs))
-    wav = next((file for file in wavs if file.name == AUDIO_NAME), wavs[0])
     try:
-        return Audio(len(wavs), _measure(path, wav, depth, should_stop))
+        return Audio(len(wavs), (yield from _measure(path, wav, depth)))
     except BadAudio as error:
         return Audio(len(wavs), unreadable=f"{escape(wav.name)} {error}")
 
@@ -55,7 +54,13 @@ def wavs_of(survey: Survey) -> list[FileStat]:
     ]
 
 
-def _measure(path: str, wav: FileStat, depth: Depth, should_stop: Callable[[], bool]) -> AudioMeasures:
+def wav_of(survey: Survey) -> FileStat | None:
+    """The wav that the result is about."""
+    wavs = wavs_of(survey)
+    return next((file for file in wavs if file.name == AUDIO_NAME), wavs[0] if wavs else None)
+
+
+def _measure(path: str, wav: FileStat, depth: Depth) -> Steps[AudioMeasures]:
     if not wav.is_regular:
         raise BadAudio("is no plain file")
     directory = os.open(path, READ_DIRECTORY)
@@ -69,6 +74,6 @@ def _measure(path: str, wav: FileStat, depth: Depth, should_stop: Callable[[], b
         status = os.fstat(descriptor)
         if (status.st_ino, status.st_size, status.st_mtime_ns) != (wav.inode, wav.size, wav.mtime_ns):
             raise FileNotFoundError(errno.ESTALE, "changed since it was looked at", wav.name)
-        return measure(partial(os.pread, descriptor), wav.size, depth, should_stop)
+        return (yield from measuring(partial(os.pread, descriptor), wav.size, depth))
     finally:
         os.close(descriptor)

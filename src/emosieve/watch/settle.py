@@ -128,6 +128,11 @@ class Settling:
         self._pending[name].failures = failures
         return waiting
 
+    def hold(self, name: str, reason: str, message: str) -> None:
+        """A task is being judged: look at it no more until it is deferred or forgotten."""
+        self.defer(name, reason, message)
+        self._pending[name].due, self._pending[name].failures = math.inf, 0
+
     def due_in(self) -> float | None:
         """Seconds until the next look is due; ``None`` when nothing is pending."""
         if self._fresh:
