@@ -75,6 +75,44 @@ def test_only_file_systems_without_remote_writers_are_local(name: str, *, expect
     assert expected == FileSystem(name, "/").is_local
 
 
+HIDDEN = (
+    "1 1 0:1 / / rw - rootfs rootfs rw",
+    "22 1 8:1 / / rw - ext4 /dev/sda1 rw",
+    "30 22 8:2 / /srv rw - xfs /dev/sdb1 rw",
+    "31 30 8:2 /out /srv/out rw - xfs /dev/sdb1 rw",
+)
+
+
+def test_a_mount_over_an_outer_folder_hides_what_stood_in_it(tmp_path: Path) -> None:
+    """The longest mount point counts only where the way to it leads there; the first mount lies on itself."""
+    table = tmp_path / "mountinfo"
+    table.write_text("\n".join((*HIDDEN, "")))
+    assert "/srv/out" == file_system_of("/srv/out/a", str(table)).mount_point
+    table.write_text("\n".join((*HIDDEN, "40 30 0:9 / /srv rw - nfs4 server:/export rw", "")))
+
+    assert FileSystem("nfs4", "/srv") == file_system_of("/srv/out/a", str(table))
+
+
+def test_what_is_put_beneath_a_mount_is_not_what_stands_there(tmp_path: Path) -> None:
+    """The order of the lines does not tell which of two mounts at one place is the upper one."""
+    table = tmp_path / "mountinfo"
+    below = "40 22 0:9 / /srv rw - nfs4 server:/export rw"
+    table.write_text("\n".join((*HIDDEN[:2], HIDDEN[2].replace("30 22", "30 40"), below, "")))
+
+    assert FileSystem("xfs", "/srv") == file_system_of("/srv/a", str(table))
+
+
+def test_in_a_changed_root_the_mounts_that_can_be_seen_count(tmp_path: Path) -> None:
+    """There the mount of the root itself may be missing from the table."""
+    table = tmp_path / "mountinfo"
+    table.write_text("30 22 8:2 / /srv rw - xfs /dev/sdb1 rw\n")
+
+    assert ("xfs", "unknown") == (
+        file_system_of("/srv/a", str(table)).type,
+        file_system_of("/a", str(table)).type,
+    )
+
+
 def test_a_symlinked_path_lies_where_its_target_does(tmp_path: Path, table: Path) -> None:
     """The file system is that of the real path, not of the symlink."""
     (tmp_path / "link").symlink_to("/srv/out")

@@ -1052,3 +1052,21 @@ def test_looking_again_in_vain_changes_nothing(root: Path, make_task: MakeTask) 
 
 def _waits(settling: Settling) -> Iterator[Waiting]:
     return (outcome for outcome in settling.look() if isinstance(outcome, Waiting))
+
+
+def test_a_task_that_is_held_is_news_and_is_not_looked_at_again(root: Path, make_task: MakeTask) -> None:
+    """It is no failure meanwhile; once it is deferred, it is due again."""
+    time = _time_of(make_task(), 60)
+    settling = _settling(root, time)
+    assert isinstance(_look(settling), Settled)
+    before = settling.changes
+    settling.hold(NAME, "measuring", "its audio is measured")
+    assert before < settling.changes
+    assert {"measuring": 1} == settling.reasons()
+    time.pass_(3600)
+    assert [] == list(settling.look())
+    assert None is settling.due_in()
+
+    assert 1.0 == settling.defer(NAME, "unreadable", "its audio cannot be read").seconds
+    time.pass_(1)
+    assert isinstance(_look(settling), Settled)
