@@ -88,9 +88,6 @@ class Daemon:
                     self._tick()
                 log.info("watch.stopping")
                 self._notifier.stopping()
-            except SetupError as failure:
-                self._notifier.say(failure.text(self._settings.language))
-                raise
             finally:
                 self._close()
                 self._wakeups.close()
@@ -99,8 +96,8 @@ class Daemon:
         log.info("watch.stopped", **self._totals())
 
     def _tick(self) -> None:
-        self._mounts.heed()
         try:
+            self._mounts.heed()
             if self._flow is None and not self._open():
                 self._wait(_POLL_SECONDS[0])
                 return
@@ -114,6 +111,9 @@ class Daemon:
                 self._scan(self._flow)
             self._flow.step(self._hears_stop)
             self._wait(self._pause(self._flow))
+        except SetupError as failure:
+            self._notifier.say(failure.text(self._settings.language))
+            raise
         except OSError as error:
             if self._flow is not None and not self._is_same_root():
                 return  # it went away between the look at it and the listing
