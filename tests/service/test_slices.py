@@ -131,3 +131,13 @@ def test_what_is_remembered_is_bounded(root: Path, time: FakeTime, monkeypatch: 
     while flow.due_in() is not None:
         flow.step()
     assert [] == standing(root)
+
+
+def test_a_slice_takes_as_many_blocks_as_it_has_time_for(
+    root: Path, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With time enough one slice measures a wav to its end, and that of the next task is the next one."""
+    monkeypatch.setattr(judging, "SLICE_SECONDS", 600.0)
+    flow = flow_of(root, time)
+
+    assert [2, 1] == [len(flow.step()), len(flow.step())]
