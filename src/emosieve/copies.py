@@ -98,7 +98,7 @@ class Copies:
                     is_known = bool(record.original.born_ns) and Identity.of(original) == record.original
                     self._remove(record, original, copy, is_known=is_known)
         hidden = os.path.dirname(record.staging)
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):  # it may be another user's, and is in nobody's way
             remove_staging(self._parent(hidden), os.path.basename(hidden))
         self._drop(record)
         return copy is not None

@@ -15,8 +15,8 @@ from emosieve.filing import NAME_BYTES, Folders
 from emosieve.proposals import is_newest
 from emosieve.record.checkpoint import Checkpoint, Owed
 from emosieve.record.decisions import LOG_NAME, DecisionLog
+from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.lines import Event
-from emosieve.record.locking import STATE_DIRECTORY
 from emosieve.record.report import REPORT_NAME
 from emosieve.settings import Settings
 from emosieve.watch.identity import DirectoryId, identity_at

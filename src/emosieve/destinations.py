@@ -16,8 +16,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from emosieve.filing import Folders
+from emosieve.record.files import STATE_DIRECTORY, create_plain, open_plain
 from emosieve.record.lines import write_all
-from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.identity import identity_at
 
@@ -162,7 +162,7 @@ def _save(root: str, known: dict[str, Destination]) -> None:
     path = f"{root}/{DESTINATIONS}"
     with suppress(FileNotFoundError):
         os.unlink(f"{path}.new")
-    descriptor = open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    descriptor = create_plain(root, f"{path}.new", os.O_WRONLY)
     try:
         write_all(descriptor, orjson.dumps(known))
         os.fsync(descriptor)

@@ -18,7 +18,7 @@ from typing import Final, Self
 from emosieve.copies import STAGING_PREFIX, Copies
 from emosieve.copying import ShouldStop, closing_descriptor, remove_staging, rename_whole
 from emosieve.errors import SetupError, naming, naming_whole
-from emosieve.record.locking import make_state_directory
+from emosieve.record.files import make_directory, make_state_directory
 from emosieve.text import Message, Phrase
 
 NAME_BYTES: Final = 255
@@ -114,7 +114,7 @@ class Folders:
         path = self.path(folder)
         try:
             with suppress(FileExistsError):
-                os.mkdir(path)
+                make_directory(self.root, path)
         except OSError as error:
             raise SetupError(_CANNOT_BE_MADE(path=path, cause=error.strerror)) from None
         problem = folder_problem(path)

@@ -20,9 +20,9 @@ from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide, digest_at, evidence_in
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.evidence import differing, evidence_of, fuller, has_evidence
+from emosieve.record.files import STATE_DIRECTORY, open_plain
 from emosieve.record.lineage import is_about, place_of
 from emosieve.record.lines import Event
-from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.text import Phrase
 from emosieve.watch.inbox import Inbox, Survey, survey_directory
 from emosieve.watch.listening import listen

@@ -154,11 +154,10 @@ def test_a_lock_file_that_was_deleted_guards_nothing(root: Path) -> None:
 
 def test_patience_has_an_end(root: Path) -> None:
     """A lock that another process does not give back is an error in the end, not a hang."""
-    path = str(root / "lock")
-    descriptor, locked = locking.take_lock(path)
+    descriptor, locked = locking.take_lock(str(root), "lock")
     with pytest.raises(BlockingIOError, match="is held by another emosieve"):
-        locking.take_lock(path, patience=0.05)
+        locking.take_lock(str(root), "lock", patience=0.05)
     os.close(descriptor)
 
     assert locked
-    os.close(locking.take_lock(path, patience=0.05)[0])
+    os.close(locking.take_lock(str(root), "lock", patience=0.05)[0])

@@ -14,8 +14,8 @@ from pydantic import Field, TypeAdapter
 
 from emosieve.errors import naming
 from emosieve.record.decisions import START, Position
+from emosieve.record.files import STATE_DIRECTORY, create_plain, open_plain
 from emosieve.record.lines import write_all
-from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
 from emosieve.watch.identity import DirectoryId
@@ -138,7 +138,7 @@ def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
     path = f"{root}/{CHECKPOINT}"
     with suppress(FileNotFoundError):
         os.unlink(f"{path}.new")
-    descriptor = open_plain(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    descriptor = create_plain(root, f"{path}.new", os.O_WRONLY)
     try:
         with naming(path):
             write_all(descriptor, orjson.dumps(document))

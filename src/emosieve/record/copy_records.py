@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from emosieve.errors import naming
+from emosieve.record.files import STATE_DIRECTORY, make_state_directory
 from emosieve.record.lines import write_all
-from emosieve.record.locking import STATE_DIRECTORY, make_state_directory
 from emosieve.watch.filesystem import birth_time_ns
 from emosieve.watch.identity import READ_DIRECTORY
 from emosieve.watch.inbox import FileStat
@@ -126,6 +126,10 @@ def _write(directory: int, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(_ASIDE, flags, 0o600, dir_fd=directory)
     try:
+        owner = os.fstat(directory)
+        if owner.st_uid != os.geteuid():
+            # A command of root's beside a daemon of another user, who must be able to go on with it.
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         write_all(descriptor, data)
         os.fsync(descriptor)
     finally:

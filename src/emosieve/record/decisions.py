@@ -17,6 +17,7 @@ import structlog
 from pydantic import Field
 
 from emosieve.errors import naming
+from emosieve.record.files import STATE_DIRECTORY, make_state_directory, open_or_create, open_plain
 from emosieve.record.lines import (
     Event,
     cut_torn_tail,
@@ -30,7 +31,7 @@ from emosieve.record.lines import (
     whole_size,
     write_all,
 )
-from emosieve.record.locking import STATE_DIRECTORY, make_state_directory, open_plain, take_lock
+from emosieve.record.locking import take_lock
 from emosieve.record.stamps import stamp_after
 from emosieve.record.syncing import sync_data, sync_path
 from emosieve.text import escape
@@ -95,10 +96,10 @@ class DecisionLog:
             OSError: the lock file cannot be opened.
         """
         make_state_directory(self.root)
-        path = f"{self.root}/{LOG_LOCK}"
-        descriptor, is_locked = take_lock(path, patience=self.patience)
+        descriptor, is_locked = take_lock(self.root, LOG_LOCK, patience=self.patience)
         if not is_locked and not self._told_no_locks:
             self._told_no_locks = True
+            path = f"{self.root}/{LOG_LOCK}"
             log.warning("decisions.no_locks", path=path, hint="beside watch run nothing that moves tasks")
         try:
             yield
@@ -133,7 +134,7 @@ class DecisionLog:
         self._rotate_if_full()
         path = f"{self.root}/{LOG_NAME}"
         is_new = not os.path.lexists(path)
-        descriptor = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        descriptor = open_or_create(self.root, path, os.O_RDWR | os.O_APPEND)
         try:
             with naming(path):
                 whole = cut_torn_tail(descriptor)

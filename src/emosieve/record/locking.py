@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 import socket
-import stat
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -13,21 +12,18 @@ from typing import Final
 import orjson
 import structlog
 
-from emosieve.errors import RootBusy, SetupError
+from emosieve.errors import RootBusy
+from emosieve.record.files import STATE_DIRECTORY, create_plain, make_state_directory, open_plain
 from emosieve.text import Message, Phrase
 
-STATE_DIRECTORY: Final = ".emosieve"
-"""emosieve's own directory under the root: locks, checkpoint, and what is on its way out."""
 INTAKE_LOCK: Final = f"{STATE_DIRECTORY}/intake.lock"
 
+_LOCK_MODE: Final = 0o600
+"""Who may open a lock file may hold its lock."""
 _LOCK_PAUSE_SECONDS: Final = 0.01
 
 log = structlog.get_logger()
 
-_NO_DIRECTORY = Phrase(
-    "{path}: is not a directory; move it away, emosieve keeps its locks there",
-    "{path}：不是目录；emosieve 的锁文件要放在这里，请把它移走",
-)
 _BUSY = Phrase(
     "{root}: another emosieve is at work on this root ({holder}); stop it first",
     "{root}：另一个 emosieve 正在处理这个输出目录（{holder}）；请先停止它",
@@ -42,41 +38,15 @@ _UNKNOWN_HOLDER = Phrase("its name is not written yet", "对方尚未登记")
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
-def open_plain(path: str, flags: int) -> int:
-    """Open a file of emosieve's own: never through a symlink, and never a FIFO or device, which would hang.
-
-    Raises:
-        OSError: it cannot be opened, or is no plain file.
-    """
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "is not a plain file; move it away", path)
-    return descriptor
-
-
-def make_state_directory(root: str) -> None:
-    """Make ``.emosieve`` under the root, if it is missing.
-
-    Raises:
-        SetupError: something else has its name; a symlink would lead emosieve out of the root.
-        OSError: it cannot be made.
-    """
-    path = f"{root}/{STATE_DIRECTORY}"
-    with suppress(FileExistsError):
-        os.mkdir(path)
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise SetupError(_NO_DIRECTORY(path=path))
-
-
-def take_lock(path: str, *, patience: float = 0.0) -> tuple[int, bool]:
+def take_lock(root: str, name: str, *, patience: float = 0.0) -> tuple[int, bool]:
     """Open, or create, a lock file and lock it exclusively; the lock goes with the process, however that ends.
 
     The descriptor is open for reading alone: one that is open for writing would
     keep the file system from being remounted read-only.
 
     Args:
-        path: the lock file.
+        root: the root.
+        name: the lock file's path under it.
         patience: seconds to wait for a holder; flock itself would wait for ever, deaf to a stop.
 
     Returns:
@@ -89,17 +59,21 @@ def take_lock(path: str, *, patience: float = 0.0) -> tuple[int, bool]:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return _try_lock(path)
+            return _try_lock(root, f"{root}/{name}")
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise BlockingIOError(errno.EAGAIN, "is held by another emosieve", path) from None
+                raise BlockingIOError(errno.EAGAIN, "is held by another emosieve", f"{root}/{name}") from None
         time.sleep(_LOCK_PAUSE_SECONDS)
 
 
-def _try_lock(path: str) -> tuple[int, bool]:
+def _try_lock(root: str, path: str) -> tuple[int, bool]:
+    # Created apart, and for writing, too: a FUSE such as rclone's creates no file that is opened for reading.
+    if not os.path.lexists(path):
+        with suppress(FileExistsError):
+            os.close(create_plain(root, path, os.O_RDWR, _LOCK_MODE))
     # NFS makes of flock a lock for which the file must be open for writing, and says so with EBADF.
     for access in (os.O_RDONLY, os.O_RDWR):
-        descriptor = open_plain(path, access | os.O_CREAT)
+        descriptor = open_plain(path, access)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -130,7 +104,7 @@ class IntakeLock:
         """
         make_state_directory(self._root)
         try:
-            self._descriptor, locked = take_lock(self._path)
+            self._descriptor, locked = take_lock(self._root, INTAKE_LOCK)
         except BlockingIOError:
             raise RootBusy(_busy(self._root)) from None
         if not locked:

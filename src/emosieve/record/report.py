@@ -21,8 +21,8 @@ from emosieve.errors import naming
 from emosieve.record import layout
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import START, DecisionLog
+from emosieve.record.files import STATE_DIRECTORY, make_directory, open_or_create, open_plain
 from emosieve.record.lines import Event, write_all
-from emosieve.record.locking import STATE_DIRECTORY, open_plain
 from emosieve.record.stamps import stamp_after
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
@@ -106,7 +106,7 @@ class Report:
         self._set_foreign_aside()
         aside = f"{self.root}/{_REBUILD}"
         self.clean()
-        os.makedirs(aside)
+        make_directory(self.root, aside)
         end = decisions.end()
         try:
             writer = _Writer(self, aside, Reported())
@@ -258,7 +258,7 @@ class _Writer:
     def _flush(self) -> None:
         if not self._buffer:
             return
-        descriptor = open_plain(self._path, os.O_WRONLY | os.O_CREAT)
+        descriptor = open_or_create(self._report.root, self._path, os.O_RDWR)
         try:
             self._inode = os.fstat(descriptor).st_ino
             # Bytes beyond the known size come from a run that died; they are written again here.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
+from emosieve.record.files import STATE_DIRECTORY
+from emosieve.record.locking import IntakeLock
 from emosieve.record.statistics import Tally
 from emosieve.service.flow import Flow
 from emosieve.service.preflight import examine, heed

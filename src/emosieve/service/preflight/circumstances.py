@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from rich.filesize import decimal
 
 from emosieve.record.decisions import LOG_NAME
+from emosieve.record.files import open_plain
 from emosieve.record.lines import event_time, last_line, parse_line
-from emosieve.record.locking import open_plain
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site, nearest
 from emosieve.text import Phrase

@@ -9,7 +9,8 @@ from typing import Final
 
 from emosieve.filing import folder_problem, inside_problem
 from emosieve.record.decisions import LOG_LOCK, LOG_NAME
-from emosieve.record.locking import INTAKE_LOCK, STATE_DIRECTORY
+from emosieve.record.files import STATE_DIRECTORY, anothers_words, is_anothers
+from emosieve.record.locking import INTAKE_LOCK
 from emosieve.record.report import FOREIGN_NAME, REPORT_NAME
 from emosieve.service.preflight.lines import AS_WEBUI, Level, Line
 from emosieve.service.preflight.site import Site, holds_back, may, may_write, nearest
@@ -150,6 +151,8 @@ def _about_state(path: str) -> Line | None:
         return None
     if not stat.S_ISDIR(status.st_mode):
         return Line("error", "files", _NO_DIRECTORY(path=path), _MOVE_AWAY())
+    if is_anothers(status):
+        return Line("error", "files", anothers_words(path, status.st_uid))
     return None if may_write(path) else _others("error", path, status.st_uid, _WRITE)
 
 
