@@ -119,10 +119,21 @@ _STEPS: Final[Mapping[str, Phrase]] = MappingProxyType(
         "ENOTCONN": Phrase(
             "mount that anew: what served it has ended", "重新挂载：提供该文件系统的程序已退出"
         ),
+        "ETIMEDOUT": Phrase("see whether the server of that mount answers", "查看该挂载的服务器是否有响应"),
+        "EHOSTDOWN": Phrase("see whether the server of that mount is up", "查看该挂载的服务器是否在运行"),
     }
 )
 KNOWN_CODES: Final = tuple(_STEPS)
 """Names of errors about which an operator can do something."""
+_PASSING: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
+    | {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE}
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether what failed may work later with the same setup: a full or failing disk, a mount, a held lock."""
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def code_of(error: BaseException) -> str | None:

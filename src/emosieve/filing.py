@@ -64,7 +64,8 @@ class Folders:
         """Name of the hidden directory of unfinished copies, beside where they go."""
         # Another root may file into the same folder, under a lock of its own: names are told apart by root.
         status = os.stat(self.root)
-        return f"{STAGING_PREFIX}{status.st_dev:x}-{status.st_ino:x}"
+        # What root left when a command of its died must not be in the way of a daemon of another user.
+        return f"{STAGING_PREFIX}{status.st_dev:x}-{status.st_ino:x}-{os.geteuid()}"
 
     def path(self, location: str) -> str:
         """The absolute path of a location; the root's own for an empty one."""

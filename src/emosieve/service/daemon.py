@@ -9,8 +9,9 @@ from typing import Final
 
 import structlog
 
-from emosieve.errors import SetupError, cause_of, code_of
-from emosieve.record.locking import STATE_DIRECTORY, IntakeLock
+from emosieve.errors import SetupError, cause_of, code_of, is_passing
+from emosieve.record.files import STATE_DIRECTORY
+from emosieve.record.locking import IntakeLock
 from emosieve.service.account import Account, source_of
 from emosieve.service.flow import Flow, log_block
 from emosieve.service.liveness import Liveness, Status, Trouble
@@ -18,7 +19,7 @@ from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.meter import Meter, meter_for
 from emosieve.service.notify import Notifier, waiting, words_of
-from emosieve.service.preflight import Line, as_setup, examine, heed
+from emosieve.service.preflight import Line, as_setup, examine, heed, try_appending
 from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
 from emosieve.text import Message, escape
@@ -59,6 +60,7 @@ class Daemon:
         self._stopping = False
         self._started = False
         self._absence: str | None = None
+        self._failures = 0
         self._next_scan = 0.0
         self._hinted = False
         self._signalled = False
@@ -99,7 +101,7 @@ class Daemon:
         try:
             self._mounts.heed()
             if self._flow is None and not self._open():
-                self._wait(_POLL_SECONDS[0])
+                self._wait(self._retry_seconds())
                 return
             assert self._flow is not None  # noqa: S101 - _open made it
             if not self._is_same_root():
@@ -123,7 +125,7 @@ class Daemon:
             self._wait(_IDENTITY_SECONDS)
 
     def _open(self) -> bool:
-        """Take the root in hand; False while it does not exist, or not yet again."""
+        """Take the root in hand; False while it does not exist, or cannot be worked on for now."""
         identity = identity_of(self._given_root)
         absence = absence_of(self._given_root) if identity is None else None
         if absence != self._absence:
@@ -135,18 +137,37 @@ class Daemon:
                 self._notifier.ready()
                 self._say(waiting(self._trouble.cause))
         if identity is None:
+            self._failures = 0
             return False
         try:
             self._take(identity)
         except (SetupError, OSError) as error:
             self._close()
-            if not self._started or self._needs_restart():
+            if identity_of(self._given_root) != identity:
+                return False  # it went away meanwhile, or is another one now
+            if not self._is_waited_out(error) or self._needs_restart():
                 raise as_setup(error, self._given_root) from error
-            self._block(error, _POLL_SECONDS[0])
+            self._failures += 1
+            self._block(error, self._retry_seconds())
+            self._show_block(identity)
             return False
-        self._started = True
+        self._started, self._failures = True, 0
         self._end_trouble()
         return True
+
+    def _retry_seconds(self) -> float:
+        """Seconds until the root is tried again: one longer with each failure, within limits."""
+        return min(max(_POLL_SECONDS[0], self._failures), _POLL_SECONDS[1])
+
+    def _is_waited_out(self, error: SetupError | OSError) -> bool:
+        """Whether a root that cannot be worked on is tried again: at the start only what passes by itself."""
+        return self._started or (is_passing(error) and not file_system_of(self._given_root).is_walled)
+
+    def _show_block(self, identity: Identity) -> None:
+        """Show whoever asks that this daemon lives and what it waits for, though it never had the root."""
+        self._notifier.ready()  # to wait is its work, too
+        if self._liveness is None and not self._started:
+            self._liveness = Liveness(identity)
 
     def _block(self, error: Exception, seconds: float) -> None:
         """The root cannot be worked on for now; said once per change of cause."""
@@ -166,14 +187,16 @@ class Daemon:
 
     def _take(self, identity: Identity) -> None:
         root = os.path.realpath(self._given_root)
+        # Nothing is made before everything is accepted: this may be no root at all.
+        self._examine(root)
         lock = IntakeLock(root)
         lock.acquire()
         self._lock = lock
         self._account.state_directory = identity_of(f"{root}/{STATE_DIRECTORY}")
+        try_appending(root)
         if self._liveness is None or self._liveness.identity != identity:
             self._forget_status()
             self._liveness = Liveness(identity)
-        self._examine(root)
         self._notifier.ready()
         # Watch first, then list: what appears in between is seen by both, never by none.
         self._lookout.arm(root)

@@ -12,7 +12,7 @@ from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.locking import IntakeLock
 from emosieve.record.statistics import Tally
 from emosieve.service.flow import Flow
-from emosieve.service.preflight import examine, heed
+from emosieve.service.preflight import examine, heed, try_appending
 from emosieve.service.signals import heeded
 from emosieve.settings import Settings
 from emosieve.watch.settle import Waiting
@@ -93,6 +93,8 @@ def sweep(  # noqa: PLR0913 - one parameter an option
         if not flow.dry_run:
             lock.acquire()
         try:
+            if not flow.dry_run:
+                try_appending(real)
             with _judging(flow, settings, workers):
                 swept = _run(flow, seconds, progress, stop, dry_run=dry_run)
         finally:

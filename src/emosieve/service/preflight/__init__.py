@@ -1,10 +1,11 @@
 """Whether emosieve can work here, asked before it starts: the command ``check``, and the daemon's own start.
 
-Nothing is written, and no lock is taken that anybody else wants.
+Nothing is written (but by ``try_appending``), and no lock is taken that anybody else wants.
 """
 
 import os
 import time
+from dataclasses import replace
 
 from emosieve.service.preflight.circumstances import about_clock, about_space
 from emosieve.service.preflight.folders import about_folders, about_own_files, denied
@@ -14,24 +15,42 @@ from emosieve.service.preflight.root import about_root, absent, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
 from emosieve.service.preflight.tasks import about_required, about_tasks, about_writers
-from emosieve.service.preflight.watching import about_events, about_inotify, about_locks
+from emosieve.service.preflight.watching import (
+    about_appending,
+    about_events,
+    about_inotify,
+    about_locks,
+    try_appending,
+)
 from emosieve.service.preflight.who import about_intake, about_program
 from emosieve.settings import Loaded, Settings
 
-__all__ = ["Level", "Line", "about_settings", "as_setup", "examine", "examine_all", "heed", "worst"]
+__all__ = [
+    "Level",
+    "Line",
+    "about_settings",
+    "as_setup",
+    "examine",
+    "examine_all",
+    "heed",
+    "try_appending",
+    "worst",
+]
 
 
 def examine(root: str, settings: Settings) -> list[Line]:
     """What must be known before emosieve starts on a root: all that does not mend itself.
 
-    It costs a few system calls for each standing task, and nothing for those that are filed.
+    It costs a few system calls for each standing task, and nothing for those that are filed. Tasks that
+    cannot be moved are a warning: the service works, and each of them is told of and tried again.
 
     Args:
         root: the root as the operator wrote it.
         settings: of this root.
     """
     site, lines = _visit(root, settings)
-    return lines if site is None else [*lines, *_place(site)]
+    lines = lines if site is None else [*lines, *_place(site)]
+    return [replace(line, level="warning") if _is_about_tasks(line) else line for line in lines]
 
 
 def examine_all(root: str, loaded: Loaded) -> list[Line]:
@@ -44,6 +63,11 @@ def examine_all(root: str, loaded: Loaded) -> list[Line]:
     site, lines = _visit(root, loaded.settings)
     lines = [about_program(), *about_settings(loaded), *lines]
     return lines if site is None else [*lines, *_place(site), *_circumstances(site)]
+
+
+def _is_about_tasks(line: Line) -> bool:
+    """Whether a line is an error about single tasks alone."""
+    return (line.level, line.subject) == ("error", "tasks")
 
 
 def _visit(root: str, settings: Settings) -> tuple[Site | None, list[Line]]:
@@ -67,4 +91,4 @@ def _place(site: Site) -> list[Line]:
 
 def _circumstances(site: Site) -> list[Line]:
     clock = about_clock(site, time.time())
-    return [about_intake(site), *about_inotify(site), *about_space(site), *clock]
+    return [about_intake(site), *about_appending(site), *about_inotify(site), *about_space(site), *clock]

@@ -13,7 +13,7 @@ from emosieve.record.lines import event_time, last_line, parse_line
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site, nearest
 from emosieve.text import Phrase
-from emosieve.watch.filesystem import room_of
+from emosieve.watch.filesystem import file_system_of, room_of
 
 _SHARE_LOW = 0.05
 _BYTES_LOW = 1_000_000_000
@@ -67,17 +67,24 @@ def about_space(site: Site) -> Iterator[Line]:
         with suppress(FileNotFoundError):
             places.setdefault(os.stat(path).st_dev, path)
     for path in places.values():
-        yield from room_lines(path, os.statvfs(path), privileged=os.geteuid() == 0)
+        room = os.statvfs(path)
+        # Where a FUSE counts no inodes it says that none of many is free.
+        counts_files = bool(room.f_ffree) or not file_system_of(path).type.startswith("fuse")
+        yield from room_lines(path, room, privileged=os.geteuid() == 0, counts_files=counts_files)
 
 
-def room_lines(where: str, room: os.statvfs_result, *, privileged: bool) -> Iterator[Line]:
+def room_lines(
+    where: str, room: os.statvfs_result, *, privileged: bool, counts_files: bool = True
+) -> Iterator[Line]:
     """What the figures of one file system mean.
 
     Args:
         where: a path on it.
         room: its figures; some file systems give zeros for what they do not know.
         privileged: whether the blocks and inodes that are reserved for root count as free.
+        counts_files: whether it knows of inodes.
     """
+    all_files = room.f_files if counts_files else 0
     files = room.f_ffree if privileged else room.f_favail
     free, total = room_of(room, privileged=privileged)
     if not total:
@@ -88,10 +95,10 @@ def room_lines(where: str, room: os.statvfs_result, *, privileged: bool) -> Iter
         is_low = free < min(_SHARE_LOW * total, _BYTES_LOW)
         message = _ROOM(free=decimal(free), total=decimal(total), where=where)
         yield Line("warning", "space", message, _MAKE_ROOM()) if is_low else Line("ok", "space", message)
-    if room.f_files and not files:
+    if all_files and not files:
         yield Line("warning", "space", _NO_FILES(where=where), _MAKE_ROOM())
-    elif room.f_files and files < min(_SHARE_LOW * room.f_files, _FILES_LOW):
-        message = _FEW_FILES(free=files, total=room.f_files, where=where)
+    elif all_files and files < min(_SHARE_LOW * all_files, _FILES_LOW):
+        message = _FEW_FILES(free=files, total=all_files, where=where)
         yield Line("warning", "space", message, _MAKE_ROOM())
 
 
@@ -127,7 +134,7 @@ def _newest_change(site: Site) -> tuple[str, float]:
     """The path among root and standing tasks that changed last, and when."""
     changes = []
     for path in (site.root, *(f"{site.root}/{name}" for name in site.tasks)):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is filed by now, or is a dead mount
             changes.append((os.lstat(path).st_ctime, path))
     changed, path = max(changes, default=(0.0, site.root))
     return path, changed

@@ -1,5 +1,6 @@
 """Whether tasks can be filed: the destinations, and emosieve's own files under the root."""
 
+import errno
 import os
 import shlex
 import stat
@@ -113,7 +114,10 @@ def denied(folder: str) -> Line | None:
     if may_write(folder):
         return None
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return Line("error", "permission", _READ_ONLY(folder=folder), _MOUNT_WRITABLE())
+        failure = OSError(errno.EROFS, os.strerror(errno.EROFS), folder)
+        # A sandbox's own wall does not go by itself.
+        passing = None if file_system_of(folder).is_walled else failure
+        return Line("error", "permission", _READ_ONLY(folder=folder), _MOUNT_WRITABLE(), passing)
     return Line("error", "permission", _NOT_WRITABLE(folder=folder, uid=os.geteuid()), AS_WEBUI())
 
 

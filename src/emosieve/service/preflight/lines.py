@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-from emosieve.errors import SetupError
+from emosieve.errors import SetupError, code_of, is_passing, next_step
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import file_system_of
 
@@ -21,6 +21,7 @@ _UNUSABLE = Phrase(
     "{where}: {cause}; look at its owner and mode, and run emosieve check on the root",
     "{where}：{cause}；请查看其所有者和权限，并对输出目录运行 emosieve check",
 )
+_FAILED = Phrase("{where}: {cause}; {step}", "{where}：{cause}；{step}")
 _WALLED = Phrase(
     "{root}: the disk is writable, but not through this mount; let it be written (ReadWritePaths= in the unit, "
     "no :ro at the volume); a folder that was made after the start only needs a restart",
@@ -40,12 +41,14 @@ class Line:
         subject: what was asked about; a stable word, or the name of a setting.
         message: what was found.
         hint: what to do about it.
+        failure: what the system said, where that makes it an error: some of it passes by itself.
     """
 
     level: Level
     subject: str
     message: Message
     hint: Message | None = None
+    failure: OSError | None = None
 
 
 def worst(lines: Iterable[Line]) -> Level:
@@ -59,9 +62,12 @@ def heed(lines: Iterable[Line]) -> None:
 
     Raises:
         SetupError: the first error, with what to do.
+        OSError: the first error, where it may pass by itself.
     """
     for line in lines:
         words = _ADVISED(message=line.message, hint=line.hint) if line.hint else line.message
+        if line.level == "error" and line.failure is not None and is_passing(line.failure):
+            raise line.failure
         if line.level == "error":
             raise SetupError(_ABOUT(subject=line.subject, words=words))
         if line.level == "warning":
@@ -74,4 +80,7 @@ def as_setup(error: SetupError | OSError, root: str) -> SetupError:
         return SetupError(_WALLED(root=root))
     if isinstance(error, SetupError):
         return error
-    return SetupError(_UNUSABLE(where=error.filename or "", cause=error.strerror or str(error)))
+    where, cause, step = error.filename or root, error.strerror or str(error), next_step(code_of(error))
+    if step is None or isinstance(error, PermissionError):
+        return SetupError(_UNUSABLE(where=where, cause=cause))
+    return SetupError(_FAILED(where=where, cause=cause, step=step))

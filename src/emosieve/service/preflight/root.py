@@ -6,6 +6,7 @@ from itertools import islice
 
 from emosieve.errors import code_of, next_step
 from emosieve.record.decisions import LOG_NAME
+from emosieve.record.files import STATE_DIRECTORY
 from emosieve.service.preflight.lines import AS_WEBUI, Line
 from emosieve.service.preflight.site import Site, tasks_in
 from emosieve.settings import Settings
@@ -49,14 +50,14 @@ def absent(root: str) -> Line:
 def unlisted(root: str, error: OSError) -> Line:
     """Of a root that cannot be listed."""
     hint = AS_WEBUI() if isinstance(error, PermissionError) else next_step(code_of(error))
-    return Line("error", "root", _NOT_LISTED(root=root, cause=error.strerror or str(error)), hint)
+    return Line("error", "root", _NOT_LISTED(root=root, cause=error.strerror or str(error)), hint, error)
 
 
 def about_root(site: Site) -> Line:
     """Whether this is the folder that the WebUI writes into, as far as its contents tell."""
     root, glob = site.root, site.settings.watch.task_glob
     parent = os.path.dirname(root)
-    if os.path.lexists(f"{parent}/{LOG_NAME}") and os.path.basename(root) in _folders(site.settings):
+    if _is_root(parent) and os.path.basename(root) in _folders(site.settings):
         message = _IS_DESTINATION(root=root, parent=parent)
         return Line("error", "root", message, _GIVE_PARENT(parent=parent))
     if site.tasks or os.path.lexists(f"{root}/{LOG_NAME}"):
@@ -69,6 +70,11 @@ def about_root(site: Site) -> Line:
     if line is None and root in _homes(root):
         line = Line("warning", "root", _IS_HOME(root=root, glob=glob), _GIVE_OUTPUTS())
     return line or Line("ok", "root", _NONE_YET(root=root, glob=glob))
+
+
+def _is_root(path: str) -> bool:
+    """Whether emosieve works, or worked, in a folder."""
+    return os.path.lexists(f"{path}/{LOG_NAME}") or os.path.isdir(f"{path}/{STATE_DIRECTORY}")
 
 
 def _one_level_off(site: Site) -> Line | None:

@@ -70,7 +70,7 @@ def about_tasks(site: Site) -> Line:
     )
     try:
         hint = _AS_OWNER(uid=os.lstat(f"{root}/{stuck[0]}").st_uid)
-    except FileNotFoundError:  # an emosieve at work here has just filed it
+    except OSError:  # an emosieve at work here has just filed it, or it is a dead mount
         hint = AS_WEBUI()
     return Line("error" if len(stuck) == len(tasks) else "warning", "tasks", message, hint)
 
@@ -82,6 +82,8 @@ def is_movable(path: str, *, sticky: bool) -> bool:
             return False
     except FileNotFoundError:
         return True
+    except OSError:  # of one task, as of a dead mount in its place
+        return False
     return may_write(path) or not os.path.lexists(path)
 
 
@@ -108,7 +110,7 @@ def about_required(site: Site, now: float) -> Iterator[Line]:
 def _is_written(path: str, now: float) -> bool:
     try:
         return now - os.lstat(path).st_ctime > _AT_WORK_SECONDS
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -5,6 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from emosieve.errors import SetupError, is_passing
+from emosieve.record.decisions import LOG_NAME
+from emosieve.record.files import STATE_DIRECTORY, create_plain, open_plain
+from emosieve.record.lines import write_all
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site
 from emosieve.text import Message, Phrase
@@ -34,6 +38,24 @@ _RAISE = Phrase(
 _HAS_LOCKS = Phrase("the file system has locks", "文件系统支持文件锁")
 _NO_LOCKS = Phrase("the file system has no locks ({cause})", "文件系统不支持文件锁（{cause}）")
 _NO_SECOND = Phrase("start no second emosieve on this root", "不要在此输出目录上再启动一个 emosieve")
+_RCLONE = "fuse.rclone"
+_CACHE_UNSEEN = Phrase(
+    "{root} is an rclone mount; without a write cache no file on it can be appended to",
+    "{root} 位于 rclone 挂载上；没有写缓存时无法向文件追加内容",
+)
+_CACHE_WRITES = Phrase(
+    "mount it with --vfs-cache-mode writes; watch and sweep try it when they start",
+    "请以 --vfs-cache-mode writes 挂载；watch 和 sweep 启动时会先试一次",
+)
+_NO_APPENDING = Phrase(
+    "{root}: no file on this mount ({type}) can be appended to ({cause}); {hint}",
+    "{root}：此挂载（{type}）上的文件无法追加内容（{cause}）；{hint}",
+)
+_MOUNT_RCLONE = Phrase("mount it with --vfs-cache-mode writes", "请以 --vfs-cache-mode writes 挂载")
+_OTHER_MOUNT = Phrase(
+    "mount it so that files can be read and appended to, or choose another folder",
+    "请改用可读写并可追加的方式挂载，或另选目录",
+)
 
 
 def about_events(site: Site) -> Line:
@@ -104,3 +126,55 @@ def about_locks(site: Site) -> Line:
     finally:
         os.close(descriptor)
     return Line("ok", "locks", _HAS_LOCKS())
+
+
+def about_appending(site: Site) -> Iterator[Line]:
+    """Warn of a mount that may keep no log: whether it does cannot be tried without writing."""
+    # Where a log stands a start has tried it.
+    if file_system_of(site.root).type == _RCLONE and not os.path.lexists(f"{site.root}/{LOG_NAME}"):
+        yield Line("warning", "files", _CACHE_UNSEEN(root=site.root), _CACHE_WRITES())
+
+
+def try_appending(root: str) -> None:
+    """Try on a file of its own whether the log can be written here; call it only while the root is locked.
+
+    It is tried where writes go through a server or another process: a local file system always can.
+
+    Args:
+        root: an absolute path without symlinks, with a state directory.
+
+    Raises:
+        SetupError: no file can be appended to.
+        OSError: it cannot be tried now, as on a full disk.
+    """
+    file_system = file_system_of(root)
+    if file_system.is_local:
+        return
+    path = f"{root}/{STATE_DIRECTORY}/probe"
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    try:
+        os.close(create_plain(root, path, os.O_RDWR))
+        for line in (b"1\n", b"2\n"):
+            _append(path, line)
+    except OSError as error:
+        if is_passing(error):
+            raise
+        hint = _MOUNT_RCLONE() if file_system.type == _RCLONE else _OTHER_MOUNT()
+        cause = error.strerror or str(error)
+        raise SetupError(_NO_APPENDING(root=root, type=file_system.type, cause=cause, hint=hint)) from None
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def _append(path: str, line: bytes) -> None:
+    """As the log does it: read what stands there, write a line after it, and cut it off where it is torn."""
+    descriptor = open_plain(path, os.O_RDWR | os.O_APPEND)
+    try:
+        size = os.fstat(descriptor).st_size
+        os.pread(descriptor, 1, max(0, size - 1))
+        write_all(descriptor, line)
+        os.ftruncate(descriptor, size + len(line))
+    finally:
+        os.close(descriptor)

@@ -5,9 +5,10 @@ import platform
 import pwd
 
 from emosieve import __version__
+from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.locking import is_contained, myself, read_holder, standing_holder
 from emosieve.service.preflight.lines import Line
-from emosieve.service.preflight.site import Site
+from emosieve.service.preflight.site import Site, may
 from emosieve.text import Phrase
 
 _PROGRAM = Phrase(
@@ -21,6 +22,10 @@ _FREE = Phrase("no emosieve is at work on this root", "目前没有 emosieve 在
 _WORKS = Phrase(
     "emosieve is at work on this root ({holder}); check does not disturb it",
     "emosieve 正在此输出目录上运行（{holder}）；check 不会干扰它",
+)
+_HIDDEN = Phrase(
+    "whether an emosieve is at work on this root cannot be seen by uid {uid}: {path} is closed to it",
+    "uid {uid} 无法得知 emosieve 是否正在此输出目录上运行：无权进入 {path}",
 )
 _MAY_WORK = Phrase(
     "emosieve was at work on this root ({holder}); whether it still is cannot be seen from here",
@@ -42,6 +47,9 @@ def about_program() -> Line:
 
 def about_intake(site: Site) -> Line:
     """Whether an emosieve is at work here already: read from the lock's record and the kernel's table of locks."""
+    path = f"{site.root}/{STATE_DIRECTORY}"
+    if os.path.isdir(path) and not may(path, os.X_OK):
+        return Line("ok", "intake", _HIDDEN(uid=os.geteuid(), path=path))
     record, here = read_holder(site.root), myself()
     holder = standing_holder(site.root, record)
     if holder is not None:

@@ -278,11 +278,9 @@ class TestAThirdUser:
 
     def test_root_without_the_right_to_give_away_is_a_third_user(self, filed: Path) -> None:
         """A container's root that lost CAP_CHOWN is refused, too."""
+        command = ["report", "rebuild", str(filed)]
         ended = subprocess.run(
-            [
-                *("setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown"),
-                *(*EMOSIEVE, "report", "rebuild", filed),
-            ],
+            ["setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown", *EMOSIEVE, *command],
             check=False,
             capture_output=True,
             text=True,
