@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from conftest import MakeTask, names_in, result_bytes
-from emosieve import copies, copying
+from conftest import MakeTask, Mount, names_in, result_bytes
+from emosieve import copies, copying, filing
 from emosieve.commands.simulated_webui import npy_bytes
 from emosieve.errors import CopyStopped, SetupError
 from emosieve.filing import Folders, Mover, folder_problem
@@ -188,6 +188,28 @@ def test_a_folder_that_cannot_be_made_is_a_set_up_error(root: Path, tmp_path: Pa
         Folders(str(root), {"normal": folder}).make()
     expected = f"{folder}: cannot be made: No such file or directory; make it, or allow it"
     assert str(caught.value) == expected
+
+
+def test_a_folder_that_finds_no_room_is_no_fault_of_the_settings(tmp_path: Path, mounted: Mount) -> None:
+    """On a disk without inodes the folders are made later; a folder that may not be made is another matter."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted("-t", "tmpfs", "-o", "size=1m,nr_inodes=2", "tmpfs", disk)
+    (disk / "outputs").mkdir()
+    folders = Folders(str(disk / "outputs"), {"normal": "normal"})
+    with pytest.raises(OSError, match="No space left on device"):
+        folders.make()
+    missing = Folders(str(disk / "outputs"), {"normal": f"{tmp_path}/missing/normal"})
+    with pytest.raises(SetupError, match="cannot be made: No such file or directory; make it"):
+        missing.make()
+
+
+def test_no_folder_is_made_where_another_will_not_do(root: Path, tmp_path: Path) -> None:
+    """All of them are looked at before the first is made."""
+    (root / "quarantine").symlink_to(tmp_path)
+    with pytest.raises(SetupError, match="is a symlink"):
+        Folders(str(root), {"normal": "normal", "quarantined": "quarantine"}).make()
+    assert ["quarantine"] == names_in(root)
 
 
 def test_a_folder_that_stands_or_can_be_made_is_no_problem(root: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from emosieve.copies import STAGING_PREFIX, Copies
 from emosieve.copying import ShouldStop, closing_descriptor, remove_staging, rename_whole
-from emosieve.errors import SetupError, naming, naming_whole
+from emosieve.errors import SetupError, is_passing, naming, naming_whole
 from emosieve.record.files import make_directory, make_state_directory
 from emosieve.text import Message, Phrase
 
@@ -87,18 +87,28 @@ class Folders:
         inside = os.path.relpath(real, self.root)
         return f"{next(known, real if inside.startswith('..') else inside)}/{name}"
 
+    def check(self) -> None:
+        """Refuse folders that will not do, before anything is made.
+
+        Raises:
+            SetupError: a folder is a symlink or no directory, or lies inside the root.
+        """
+        for folder in self.by_verdict.values():
+            problem = inside_problem(self.root, folder) or folder_problem(self.path(folder))
+            if problem:
+                raise SetupError(problem)
+
     def make(self) -> None:
         """Make the folders that are missing.
 
         Raises:
-            SetupError: a folder is a symlink, no directory, or cannot be made.
+            SetupError: a folder is a symlink, no directory, or may not be made.
+            OSError: a folder cannot be made now, as on a full disk.
         """
+        self.check()
         places: dict[tuple[int, int], str] = {}
         for folder in self.by_verdict.values():
-            problem = inside_problem(self.root, folder)
-            if problem:
-                raise SetupError(str(problem))
-            self._make(folder)
+            self._make(self.path(folder))
             status = os.stat(self.path(folder))
             twin = places.setdefault((status.st_dev, status.st_ino), folder)
             if twin != folder:
@@ -111,16 +121,14 @@ class Folders:
                 remove_staging(descriptor, self.staging)
         make_state_directory(self.root)  # never through a symlink
 
-    def _make(self, folder: str) -> None:
-        path = self.path(folder)
+    def _make(self, path: str) -> None:
         try:
             with suppress(FileExistsError):
                 make_directory(self.root, path)
         except OSError as error:
+            if is_passing(error):
+                raise
             raise SetupError(_CANNOT_BE_MADE(path=path, cause=error.strerror)) from None
-        problem = folder_problem(path)
-        if problem:
-            raise SetupError(str(problem))
 
 
 def inside_problem(root: str, folder: str) -> Message | None:
