@@ -211,6 +211,33 @@ def test_a_root_is_the_nearest_parent_with_a_log(root: Path, filed: Intake) -> N
     assert root_of("/proc/self/status") is None
 
 
+def test_a_state_directory_without_a_log_does_not_hide_the_root(root: Path, filed: Intake) -> None:
+    """What a start on a folder of filed tasks, or on a task, left there is passed over; a new root has no log yet."""
+    (root / "normal" / "outputs_1" / ".emosieve").mkdir()
+    (root / "normal" / ".emosieve").mkdir()
+    assert filed.root == root_of(str(root / "normal" / "outputs_1" / "result.json"))
+    (root / "decisions.jsonl").unlink()
+    (root / "normal" / "outputs_1" / ".emosieve").rmdir()
+    assert str(root / "normal") == root_of(str(root / "normal" / "outputs_1" / "result.json"))
+
+
+@pytest.mark.parametrize("folder", ["normal", "low_quality", "quarantine"])
+def test_nothing_is_made_where_a_folder_will_not_do(tmp_path: Path, folder: str) -> None:
+    """A root that emosieve never saw stays as it is when restore or reclassify is refused."""
+    root = tmp_path / "fresh"
+    (root / "good" / "outputs_1").mkdir(parents=True)
+    (root / folder).symlink_to(tmp_path)
+    names = {"normal": "good", "low_quality": "low_quality", "quarantine": "quarantine"}
+    settings = Settings(filing={**names, folder: folder})
+    intake = Intake(str(root), settings)
+    with pytest.raises(SetupError, match="is a symlink"):
+        restore(intake, [f"{root}/{settings.filing.normal}/outputs_1"])
+    with pytest.raises(SetupError, match="is a symlink"):
+        list(reclassify(intake, STRICT, unlogged=True))
+
+    assert sorted(["good", folder]) == names_in(root)
+
+
 def test_batches_are_bounded(filed: Intake) -> None:
     """However many change sides, the lock is held for so many at a time."""
     (change,) = reclassify(filed, STRICT)

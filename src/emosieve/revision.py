@@ -52,14 +52,19 @@ _CANNOT_BE_SEEN = Phrase(
 
 
 def root_of(path: str) -> str | None:
-    """The root that a task's path belongs to: the nearest parent with a decision log."""
-    parent = os.path.dirname(os.path.abspath(path))
+    """The root that a task's path belongs to: the nearest parent with a decision log, else with a state directory.
+
+    A state directory without a log may have been left by a start on the wrong folder.
+    """
+    parent, begun = os.path.dirname(os.path.abspath(path)), None
     while True:
-        if os.path.lexists(f"{parent}/{LOG_NAME}") or os.path.isdir(f"{parent}/{STATE_DIRECTORY}"):
+        if os.path.lexists(f"{parent}/{LOG_NAME}"):
             return os.path.realpath(parent)
+        if begun is None and os.path.isdir(f"{parent}/{STATE_DIRECTORY}"):
+            begun = parent
         above = os.path.dirname(parent)
         if above == parent:
-            return None
+            return os.path.realpath(begun) if begun else None
         parent = above
 
 
@@ -70,6 +75,7 @@ def restore(intake: Intake, paths: Iterable[str]) -> list[Done | NotDone]:
         SetupError: a path is no filed task; nothing was moved.
         OSError: the log cannot be written; nothing was moved.
     """
+    intake.folders.check()
     return intake.commit([_restoration(intake, path) for path in paths])
 
 
@@ -137,7 +143,11 @@ def reclassify(
         unlogged: also tasks that stand in a folder without an event.
         by_hand: also tasks that a person restored or reviewed.
         on_judged: called for each task that was judged, whatever came of it.
+
+    Raises:
+        SetupError: a folder will not do.
     """
+    intake.folders.check()
     filed = list(_worth_a_look(intake, rules, on_judged))
     if not filed:
         return

@@ -269,7 +269,9 @@ def _unknown(one: "Explanation") -> "Iterator[Message]":
 def _kind_of_reason(one: "Explanation") -> str:
     if one.state in {"filed", "gone"}:
         return "foreign"
-    return "not_moved" if one.state == "pending" and one.history else "reason"
+    if one.state == "pending":
+        return "not_moved" if one.history else "hidden"
+    return "reason"
 
 
 def _next(one: "Explanation", options: str) -> Message | None:

@@ -120,6 +120,7 @@ NOTES: Final = {
         "It is decided, but could not be moved yet: {reason}", "已判定，但尚未移动成功：{reason}"
     ),
     "reason": Phrase("because {reason}", "原因：{reason}"),
+    "hidden": Phrase("{reason}.", "{reason}。"),
     "foreign": Phrase("Why cannot be said: {reason}", "无法说明原因：{reason}"),
     "moved_by_hand": Phrase(
         "It is not there any more: somebody moved or deleted it.", "它已不在原处：有人移动或删除了它。"

@@ -84,7 +84,9 @@ def standing_root(loaded: "Loaded") -> str:
         raise SetupError(_NO_FOLDER(root=root))
     real = os.path.realpath(root)
     parent, name = os.path.split(real)
-    if name in loaded.settings.filing.model_dump().values() and _is_root(parent) and not _is_root(real):
+    # A start on the wrong folder may have left a state directory in it, but no decisions.
+    has_decisions = os.path.lexists(f"{real}/decisions.jsonl")
+    if name in loaded.settings.filing.model_dump().values() and _is_root(parent) and not has_decisions:
         raise SetupError(_TOO_DEEP(root=real, parent=parent))
     return real
 

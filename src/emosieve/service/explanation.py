@@ -13,6 +13,7 @@ from emosieve.judge.ruleset import Evidence, RuleSet, Verdict, judge
 from emosieve.proposals import digest_at, evidence_in
 from emosieve.record.checkpoint import Checkpoint, load_checkpoint
 from emosieve.record.evidence import evidence_of, fuller, has_evidence
+from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.lineage import decision_in, is_about, lineage, place_of
 from emosieve.record.lines import Event
 from emosieve.record.outcomes import Row, rows_of
@@ -47,6 +48,10 @@ NO_FOLDER: Final = Phrase(
 FOREIGN: Final = Phrase(
     "the log line of its decision has another shape than emosieve writes; was it edited, or is it another version's?",
     "判定日志中对应的那一行格式不符，可能被手动改过，或来自其他版本",
+)
+HIDDEN: Final = Phrase(
+    "{path} is closed to this user: whether a move is still to be made cannot be seen",
+    "当前用户无权进入 {path}：无法得知是否有尚未完成的移动",
 )
 
 
@@ -275,8 +280,14 @@ class _Explainer:
             is_watched=watched is not None,
             history=history,
             decision=decision if decision and has_evidence(decision) else None,
-            reason=owed.cause if owed else None,
+            reason=owed.cause if owed else self._hidden(),
         )
+
+    def _hidden(self) -> Message | None:
+        """What this user cannot see of a pending task, if it is so."""
+        state = f"{self.root}/{STATE_DIRECTORY}"
+        is_closed = os.path.isdir(state) and not os.access(state, os.X_OK)
+        return HIDDEN(path=state) if is_closed else None
 
     def _look(self, name: str) -> Waiting:
         """One look at a pending task, with the seconds until waiting for it ends."""
