@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from emosieve.errors import SetupError, cause_of, code_of, naming, next_step
+from emosieve.errors import SetupError, cause_of, code_of, is_passing, naming, next_step
 from emosieve.text import Phrase
 
 MISSING = Phrase("{path}: is missing; make it", "{path}：不存在；请创建")
@@ -30,7 +30,8 @@ def test_plain_text_is_the_same_in_either_language() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "ENOTCONN"]
+    "code",
+    ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN"],
 )
 def test_a_frequent_error_has_a_next_step(code: str) -> None:
     """What an operator can do is said in either language."""
@@ -44,6 +45,29 @@ def test_a_frequent_error_has_a_next_step(code: str) -> None:
 def test_an_error_without_a_next_step_has_none() -> None:
     """Of what is rare, or no error of the system, nothing is made up."""
     assert (None, None) == (next_step("EDOM"), next_step(code_of(SetupError("no"))))
+
+
+def test_what_passes_by_itself_is_told_from_what_must_be_set_up() -> None:
+    """A full or failing disk, a mount that is gone and a lock that is held pass; rights and wrong paths do not."""
+    passing = [
+        "ENOSPC",
+        "EDQUOT",
+        "EROFS",
+        "EIO",
+        "ESTALE",
+        "ENOTCONN",
+        "ETIMEDOUT",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "EAGAIN",
+    ]
+    passing += ["ENOMEM", "ENFILE", "EMFILE"]
+    lasting = ("EACCES", "EPERM", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "EISDIR", "EINVAL", "EEXIST", "ENOENT")
+
+    assert set(passing) == {
+        code for code in (*passing, *lasting) if is_passing(OSError(getattr(errno, code), ""))
+    }
+    assert not is_passing(SetupError("full"))
 
 
 def test_a_cause_is_one_line_with_its_path() -> None:

@@ -84,6 +84,15 @@ def test_a_checkpoint_with_a_layout_that_there_is_not_is_none(root: Path, key: s
     assert load_checkpoint(str(root)) is None
 
 
+def test_what_a_killed_run_left_aside_is_replaced(root: Path) -> None:
+    """A half-written new checkpoint keeps nobody from writing the next one."""
+    (root / ".emosieve").mkdir()
+    (root / ".emosieve" / "checkpoint.new").write_bytes(b"{half")
+    save_checkpoint(str(root), FULL)
+
+    assert FULL == load_checkpoint(str(root))
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"{}", b'{"filed":{},"owed":[{}],"reported":{}}', b"\xff"]
 )

@@ -1,6 +1,7 @@
 """The daemon's loop, tick by tick: what it notices of its watch and its root, and how it heals."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from emosieve.record.locking import IntakeLock
 from emosieve.service import daemon as daemon_module
 from emosieve.service.daemon import Daemon
 from emosieve.service.flow import Flow
+from emosieve.service.liveness import read_heartbeat
+from emosieve.service.preflight import as_setup
 from emosieve.settings import Loaded, load
 from emosieve.watch import wakeups
 from emosieve.watch.wakeups import Wake
@@ -208,6 +211,94 @@ def test_what_is_wrong_at_the_start_ends_it(daemon: Daemon, monkeypatch: pytest.
     monkeypatch.setattr(IntakeLock, "acquire", fails(PermissionError(errno.EACCES, "Permission denied")))
     with pytest.raises(SetupError, match="Permission denied; look at its owner and mode"):
         daemon._tick()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.ESTALE, errno.EAGAIN])
+def test_what_passes_by_itself_is_waited_out_at_the_start(
+    daemon: Daemon, root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is logged once, shown as a block, tried ever more rarely, and over as soon as a try succeeds."""
+    failure = OSError(number, "no", f"{root}/.emosieve")
+    with monkeypatch.context() as patch, capture_logs() as events:
+        patch.setattr(IntakeLock, "acquire", fails(failure))
+        pauses = []
+        for _ in range(7):
+            daemon._tick()
+            pauses.append(daemon._retry_seconds())
+        assert "blocked" == daemon._status().state
+        found = read_heartbeat(str(root))
+        assert found is not None
+        assert "blocked" == found.status.state
+    daemon._tick()
+
+    assert ["watch.blocked"] == names(events)
+    assert [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0] == pauses
+    assert ("watching", 1.0) == (daemon._status().state, daemon._retry_seconds())
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP])
+def test_what_must_be_set_up_ends_the_start_after_a_wait(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Also where a disk was full before: as long as it never worked here."""
+    monkeypatch.setattr(IntakeLock, "acquire", fails(OSError(errno.ENOSPC, "No space left on device")))
+    daemon._tick()
+    monkeypatch.setattr(IntakeLock, "acquire", fails(OSError(number, os.strerror(number))))
+    with pytest.raises(SetupError, match=os.strerror(number)):
+        daemon._tick()
+
+
+def test_a_failure_that_is_no_matter_of_owners_is_not_said_to_be(root: Path) -> None:
+    """What to do about a full disk is to make room."""
+    full = as_setup(OSError(errno.ENOSPC, "No space left on device", f"{root}/.emosieve"), str(root))
+    odd = as_setup(OSError(errno.ELOOP, "Too many levels"), str(root))
+
+    assert f"{root}/.emosieve: No space left on device; make room on that disk (df -h, df -i)" == str(full)
+    assert f"{root}: Too many levels; look at its owner and mode, and run emosieve check on the root" == str(
+        odd
+    )
+
+
+def test_a_root_that_is_replaced_while_it_is_opened_is_tried_anew(
+    daemon: Daemon, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails on a root that is gone by then is nobody's fault."""
+    acquire = IntakeLock.acquire
+
+    def be_late(lock: IntakeLock) -> None:
+        root.rename(root.with_name("old"))
+        acquire(lock)
+
+    monkeypatch.setattr(IntakeLock, "acquire", be_late)
+    with capture_logs() as events:
+        daemon._tick()
+        monkeypatch.setattr(IntakeLock, "acquire", acquire)
+        root.mkdir()
+        daemon._tick()
+
+    assert ["watch.ready"] == names(events)
+
+
+def test_another_root_with_the_same_lock_is_another_root(daemon: Daemon, root: Path) -> None:
+    """A new root into which somebody moved the old one's .emosieve is opened anew."""
+    daemon._tick()
+    root.rename(root.with_name("old"))
+    root.mkdir()
+    (root.with_name("old") / ".emosieve").rename(root / ".emosieve")
+    with capture_logs() as events:
+        daemon._tick()
+        daemon._tick()
+
+    assert ["watch.root_changed", "watch.ready"] == names(events)
+
+
+def test_nothing_is_made_in_a_root_that_is_refused(daemon: Daemon, root: Path) -> None:
+    """It is examined before anything is written."""
+    (root / "quarantine").symlink_to("/nowhere")
+    with pytest.raises(SetupError, match="is a symlink"):
+        daemon._tick()
+
+    assert ["quarantine"] == names_in(root)
 
 
 def test_what_goes_wrong_later_is_waited_out(daemon: Daemon, root: Path) -> None:

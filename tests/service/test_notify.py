@@ -1,5 +1,6 @@
 """What the service manager hears, on a real datagram socket."""
 
+import errno
 import math
 import os
 import signal
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from conftest import MakeTask, Mount, names_in
 from daemons import sleepless
 from emosieve.errors import SetupError
+from emosieve.record.locking import IntakeLock
 from emosieve.service import daemon as daemon_module
 from emosieve.service import notify
 from emosieve.service.daemon import Daemon
@@ -224,6 +226,23 @@ def test_a_start_that_fails_is_never_ready(started_by: ServiceManager, daemon: D
         daemon._tick()
 
     assert [[f"STATUS={raised.value}"]] == started_by.listen()
+
+
+def test_to_wait_for_room_is_to_be_ready(
+    started_by: ServiceManager, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service whose disk is full at its start is not killed for being slow, and its status says why."""
+
+    def fail(_lock: IntakeLock) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/outputs/.emosieve")
+
+    monkeypatch.setattr(IntakeLock, "acquire", fail)
+    daemon._tick()
+    daemon._tick()
+
+    said = [lines[0] for lines in started_by.listen()]
+    assert 1 == said.count("READY=1")
+    assert any(line.startswith("STATUS=blocked: ENOSPC: No space left on device") for line in said)
 
 
 def test_to_wait_for_a_root_is_to_be_ready(started_by: ServiceManager, daemon: Daemon, root: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from conftest import MakeTask, Mount
+from emosieve.errors import SetupError
 from emosieve.service.preflight import Line, examine, examine_all, heed
 from emosieve.service.preflight.circumstances import room_lines
 from emosieve.settings import Settings, load
+from watching import bound
 
 
 def line_of(root: Path, subject: str, **settings: Any) -> Line:
@@ -70,6 +72,20 @@ def test_a_read_only_root_is_an_error(root: Path, mounted: Mount) -> None:
     )
 
 
+def test_a_start_waits_for_a_disk_to_become_writable(root: Path, mounted: Mount) -> None:
+    """A disk that is read-only is a passing failure; a sandbox's own wall is not."""
+    mounted("-t", "tmpfs", "none", root)
+    mounted("-o", "remount,ro", root)
+    with pytest.raises(OSError, match="Read-only file system") as passing:
+        heed(examine(str(root), Settings()))
+    mounted("-o", "remount,rw", root)
+    mounted("-o", "remount,bind,ro", root)
+    with pytest.raises(SetupError, match="lies on a disk mounted read-only; mount it writable"):
+        heed(examine(str(root), Settings()))
+
+    assert (errno.EROFS, str(root)) == (passing.value.errno, passing.value.filename)
+
+
 def test_a_read_only_destination_is_an_error(root: Path, mounted: Mount) -> None:
     """A destination alone may be read-only."""
     (root / "normal").mkdir()
@@ -109,6 +125,24 @@ def test_inodes_run_out_as_well(root: Path, mounted: Mount) -> None:
 
     assert ["ok", "warning"] == [line.level for line in space_of(root)]
     assert "no inode is free" in str(space_of(root)[1].message)
+
+
+def test_a_mount_that_counts_no_inodes_has_some(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FUSE that says that none of a billion inodes is free does not count them; of a disk it is the truth."""
+    (tmp_path / "lower").mkdir()
+    with bound(tmp_path / "lower", root):
+        room = os.statvfs(root)
+        figures = (*room[:5], 10**9, 0, 0, *room[8:], 0)
+        monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(figures))
+        fuse = [str(line.message) for line in space_of(root)]
+        disk = [str(line.message) for line in space_of(tmp_path)]
+
+    assert [] == [line for line in fuse if "inode" in line]
+    assert [f"no inode is free on {tmp_path}: nothing is filed until one is"] == [
+        line for line in disk if "inode" in line
+    ]
 
 
 def test_each_file_system_is_told_of_once(root: Path, mounted: Mount) -> None:

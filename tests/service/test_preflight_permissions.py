@@ -11,9 +11,10 @@ from emosieve.errors import SetupError
 from emosieve.service.preflight import heed
 from emosieve.service.preflight.lines import Line
 from emosieve.text import Phrase
-from process import run_as
+from process import overrides, run, run_as
 
 NOBODY = 65534
+QUICK = overrides(settle__quiet_seconds=0.05)
 Answer = tuple[int, dict[str, tuple[str, str, str | None]]]
 
 
@@ -140,6 +141,32 @@ def test_a_state_directory_of_another_user_is_an_error(shared_root: Path) -> Non
 
     assert (2, "error") == (status, lines["files"][0])
     assert f"{shared_root}/.emosieve belongs to uid 0" in lines["files"][1]
+
+
+def test_what_others_cannot_see_is_told(shared_root: Path, make_task: MakeTask) -> None:
+    """Whoever may read a root but not .emosieve is not told that nobody works there, and gets every answer there is."""
+    make_task("outputs_1")
+    assert 0 == run("sweep", shared_root, *QUICK).returncode
+    make_task("outputs_2")
+    status, lines = check(shared_root)
+    hidden = f"whether an emosieve is at work on this root cannot be seen by uid {NOBODY}"
+
+    told = " ".join(run_as(NOBODY, "check", shared_root).stdout.split())
+    assert (2, "ok") == (status, lines["intake"][0])
+    assert f"error files {shared_root}/.emosieve belongs to uid 0" in told
+    assert "run the command as root; or, if emosieve is to work as uid" in told
+    assert f"{hidden}: {shared_root}/.emosieve is closed to it" == lines["intake"][1]
+    for command in ("tail", "stats", "status"):
+        ended = run_as(NOBODY, command, shared_root)
+        assert (0, "") == (ended.returncode, ended.stderr)
+    filed = run_as(NOBODY, "explain", shared_root / "normal" / "outputs_1")
+    pending = " ".join(run_as(NOBODY, "explain", shared_root / "outputs_2").stdout.split())
+    assert (0, False) == (filed.returncode, "is closed to this user" in filed.stdout)
+    closed = (
+        f"{shared_root}/.emosieve is closed to this user: whether a move is still to be made cannot be seen."
+    )
+    assert closed in pending
+    assert closed not in " ".join(run("explain", shared_root / "outputs_2").stdout.split())
 
 
 def test_inotify_use_is_counted(shared_root: Path) -> None:
