@@ -171,6 +171,8 @@ class Daemon:
 
     def _block(self, error: Exception, seconds: float) -> None:
         """The root cannot be worked on for now; said once per change of cause."""
+        if isinstance(error.__cause__, OSError):  # what was found when the root was examined
+            error = error.__cause__
         cause, now = cause_of(error, self._given_root), time.time()
         if self._trouble is None or self._trouble.retry_at is None or cause != self._trouble.cause:
             log_block(self._given_root, error, cause, seconds)

@@ -118,7 +118,8 @@ def denied(folder: str) -> Line | None:
         # A sandbox's own wall does not go by itself.
         passing = None if file_system_of(folder).is_walled else failure
         return Line("error", "permission", _READ_ONLY(folder=folder), _MOUNT_WRITABLE(), passing)
-    return Line("error", "permission", _NOT_WRITABLE(folder=folder, uid=os.geteuid()), AS_WEBUI())
+    failure = OSError(errno.EACCES, os.strerror(errno.EACCES), folder)
+    return Line("error", "permission", _NOT_WRITABLE(folder=folder, uid=os.geteuid()), AS_WEBUI(), failure)
 
 
 def _elsewhere(site: Site, name: str, path: str) -> Line | None:

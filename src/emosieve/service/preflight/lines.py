@@ -69,7 +69,7 @@ def heed(lines: Iterable[Line]) -> None:
         if line.level == "error" and line.failure is not None and is_passing(line.failure):
             raise line.failure
         if line.level == "error":
-            raise SetupError(_ABOUT(subject=line.subject, words=words))
+            raise SetupError(_ABOUT(subject=line.subject, words=words)) from line.failure
         if line.level == "warning":
             log.warning("check.warning", subject=line.subject, message=str(words))
 
