@@ -287,20 +287,20 @@ class TestStart:
         assert [] != service.events("service.unheard")
         assert not any(line.startswith("Started ") for line in service.journal())
 
-    def test_tasks_that_cannot_be_moved_fail_the_start(self, service: Service) -> None:
-        """Another user is refused, before it is ready, with exit status 2 and the reason; root is not."""
+    def test_a_task_that_cannot_be_moved_keeps_no_service_from_starting(self, service: Service) -> None:
+        """As another user it starts, warns, and says of the task why it stands; root files it."""
         write_task(service.here)
         service.machine.home.chmod(0o711)
         service.here.chmod(0o777)
-        service.fail_to_start("User=nobody", "[Unit]", "StartLimitBurst=2")
-        until(lambda: service.state() == "failed")
+        service.start("User=nobody")
+        until(lambda: service.events("task.failed"))
 
-        assert ("exit-code", "2") == service.show("Result", "ExecMainStatus")
-        assert "1 of 1 standing tasks cannot be moved" in service.show("StatusText")[0]
-        assert not any(line.startswith("Started ") for line in service.journal())
-        assert any("1 of 1 standing tasks cannot be moved" in line for line in service.journal("-p", "err"))
-        service.machine.tell("systemctl", "reset-failed", service.name)
-        service.machine.tell("rm", "-r", f"{ROOT}/.emosieve")
+        (warned,) = (line for line in service.events("check.warning") if line["subject"] == "tasks")
+        assert "1 of 1 standing tasks cannot be moved" in warned["message"]
+        assert "active" == service.state()
+        service.machine.tell("systemctl", "stop", service.name)
+        made = (".emosieve", "decisions.jsonl", "quality_report.txt", "normal", "low_quality", "quarantine")
+        service.machine.tell("rm", "-rf", *(f"{ROOT}/{name}" for name in made))
         service.start()
         assert_filed(service.here)
 

@@ -158,9 +158,10 @@ class TestWhatRootMakes:
         )
         assert "[outputs_2]" in (webuis_root / "quality_report.txt").read_text("utf-8")
 
-    def test_a_state_directory_that_root_made_is_given_back(self, webuis_root: Path) -> None:
+    @pytest.mark.parametrize("mode", [0o700, 0o755])
+    def test_a_state_directory_that_root_made_is_given_back(self, webuis_root: Path, mode: int) -> None:
         """An older version left it to root, which kept the owner of the root out."""
-        (webuis_root / ".emosieve").mkdir()
+        (webuis_root / ".emosieve").mkdir(mode=mode)
         make_state_directory(str(webuis_root))
 
         assert WEBUI == owner(webuis_root / ".emosieve")
