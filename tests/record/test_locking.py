@@ -161,3 +161,15 @@ def test_patience_has_an_end(root: Path) -> None:
 
     assert locked
     os.close(locking.take_lock(str(root), "lock", patience=0.05)[0])
+
+
+def test_a_lock_file_that_another_process_made_a_moment_ago_is_taken(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that make the lock file at once both go on with it."""
+    (root / "lock").touch()
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+    descriptor, locked = locking.take_lock(str(root), "lock")
+    os.close(descriptor)
+
+    assert locked
