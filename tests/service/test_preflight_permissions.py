@@ -193,3 +193,10 @@ def test_heed_says_hint_and_subject() -> None:
     phrase = Phrase("broken", "坏了")
     with pytest.raises(SetupError, match=r"^clock: broken; broken$"):
         heed([Line("ok", "root", phrase()), Line("error", "clock", phrase(), phrase())])
+
+
+def test_a_lasting_failure_is_an_error_of_the_set_up() -> None:
+    """What the system refuses for want of rights is no matter of time."""
+    denied = Line("error", "root", Phrase("denied", "无权")(), None, PermissionError(13, "Permission denied"))
+    with pytest.raises(SetupError, match=r"^root: denied$"):
+        heed([denied])
