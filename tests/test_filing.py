@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import MakeTask, Mount, names_in, result_bytes
-from emosieve import copies, copying, filing
+from emosieve import copies, copying
 from emosieve.commands.simulated_webui import npy_bytes
 from emosieve.errors import CopyStopped, SetupError
 from emosieve.filing import Folders, Mover, folder_problem

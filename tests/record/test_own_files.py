@@ -337,3 +337,14 @@ def test_off_linux_root_may_give_away(monkeypatch: pytest.MonkeyPatch) -> None:
     for uid in (0, THIRD):
         monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
         assert (uid == 0) == files._may_chown()
+
+
+def test_nothing_is_made_where_a_symlink_leads(root: Path, tmp_path: Path) -> None:
+    """The owner of a root may put one in the place of the state directory, at any moment."""
+    (tmp_path / "elsewhere").mkdir()
+    (root / ".emosieve").symlink_to(tmp_path / "elsewhere")
+    for call in (create_plain, open_or_create):
+        with pytest.raises(NotADirectoryError):
+            call(str(root), f"{root}/.emosieve/checkpoint.new", os.O_WRONLY)
+
+    assert [] == names_in(tmp_path / "elsewhere")

@@ -13,7 +13,7 @@ import stat
 from contextlib import suppress
 from typing import Final
 
-from emosieve.errors import SetupError
+from emosieve.errors import SetupError, naming_whole
 from emosieve.text import Message, Phrase
 
 STATE_DIRECTORY: Final = ".emosieve"
@@ -49,7 +49,15 @@ def open_plain(path: str, flags: int, mode: int = 0o644) -> int:
     Raises:
         OSError: it cannot be opened, or is no plain file.
     """
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
+    # O_NOFOLLOW guards the last component alone, and ``.emosieve`` may be another user's to replace.
+    folder, name = os.path.split(path)
+    with naming_whole(path):
+        parent = os.open(folder or ".", _DIRECTORY)
+        try:
+            flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(name, flags, mode, dir_fd=parent)
+        finally:
+            os.close(parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is not a plain file; move it away", path)
