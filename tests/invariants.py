@@ -282,7 +282,7 @@ def _assert_projected(root: str, log: DecisionLog) -> None:
         assert loaded is not None
         report.project(log, loaded.reported)
         assert before == _reports(root)
-        report.rebuild(log)
+        report.rebuild(log, loaded.reported)
         assert before == _reports(root)
         for text in before.values():
             assert_can_be_shown(text.decode(), lines=True)

@@ -1,6 +1,5 @@
 """Which moves are pending after a log, whatever names, crashes and people did: held against a model of the folders."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosieve.debts import replayed
+from emosieve.debts import replay
 from emosieve.record.checkpoint import Owed
 from emosieve.watch.identity import DirectoryId
 
@@ -76,8 +75,9 @@ class Folders:
 
     def found(self, log: list[dict[str, Any]], pending: Mapping[str, Owed]) -> dict[str, Owed]:
         """What a replay finds, of the directories that stand there still."""
-        moves = replayed(log, pending, self.standing.__contains__)
-        assert moves is not None
+        moves = {source: one for source, one in pending.items() if source in self.standing}
+        for event in log:
+            replay(event, moves, self.standing.__contains__)
         return {source: one for source, one in moves.items() if one.is_of(self.standing[source])}
 
 
@@ -142,6 +142,14 @@ EVENT: dict[str, Any] = {
 }
 
 
+def moves_after(*events: dict[str, Any]) -> dict[str, Owed]:
+    """What may be pending where everything stands."""
+    moves: dict[str, Owed] = {}
+    for event in events:
+        replay(event, moves, lambda _: True)
+    return moves
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -161,32 +169,12 @@ EVENT: dict[str, Any] = {
 )
 def test_a_line_without_proof_is_no_pending_move(change: dict[str, Any]) -> None:
     """A line of another version, or an edited one, moves nothing."""
-    assert ["outputs_1"] == list(replayed([EVENT], {}, lambda _: True) or ())
-    assert {} == replayed([{**EVENT, **change}], {}, lambda _: True)
+    assert ["outputs_1"] == list(moves_after(EVENT))
+    assert {} == moves_after({**EVENT, **change})
 
 
 def test_a_failure_is_remembered_with_its_move() -> None:
     """So that the same cause is logged once, whatever happens to the process."""
     failed = {"event": "failed", "task": "outputs_1", "source": "outputs_1", "cause": "EIO"}
-    moves = replayed([EVENT, failed], {}, lambda _: True)
 
-    assert ["EIO"] == [one.cause for one in (moves or {}).values()]
-
-
-@pytest.mark.parametrize(("count", "asked"), [(999, 0), (1000, 1), (2500, 2)])
-def test_a_long_replay_asks_whether_to_stop(count: int, asked: int) -> None:
-    """Every thousand events, so that a stop is heard and the watchdog answered."""
-    questions = Counter[str]()
-
-    def should_stop() -> bool:
-        questions.update(["asked"])
-        return False
-
-    replayed([EVENT] * count, {}, lambda _: False, should_stop)
-
-    assert asked == questions.total()
-
-
-def test_a_replay_that_is_stopped_finds_nothing() -> None:
-    """Half a replay says nothing of what is pending."""
-    assert replayed([EVENT] * 1000, {}, lambda _: True, lambda: True) is None
+    assert ["EIO"] == [one.cause for one in moves_after(EVENT, failed).values()]

@@ -1,8 +1,10 @@
 """The middle of the house: log first, then move; and what a run that dies leaves behind."""
 
 import errno
+import itertools
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from structlog.testing import capture_logs
 from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.filing import Mover
-from emosieve.intake import Done, Intake, NotDone
+from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, adopt, decide, refuse
 from emosieve.record import checkpoint
@@ -781,3 +783,27 @@ def _denies(name: str) -> Callable[..., None]:
         rename(source, destination, **more)
 
     return deny
+
+
+def test_tasks_are_filed_beside_a_rebuild(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two slices the log is free, and what is filed then stands in the new report as well."""
+    daemon = intake_of(root)
+    daemon.commit([proposal_for(make_task(f"outputs_{number}")) for number in range(3)])
+    daemon.log.patience = 0.0
+    numbers = iter(range(3, 6))
+
+    def file_another(seconds: float) -> None:
+        assert LOCK_GAP_SECONDS == seconds
+        for number in itertools.islice(numbers, 1):
+            daemon.commit([proposal_for(make_task(f"outputs_{number}"))])
+
+    monkeypatch.setattr(time, "sleep", file_another)
+    by_hand = Intake(str(root), Settings(language="zh"))
+    by_hand.report._monotonic = itertools.count().__next__
+    by_hand.rebuild_report()
+    text = (root / "quality_report.txt").read_text(encoding="utf-8")
+
+    assert [text.count(f"[outputs_{number}]") for number in range(6)] == [1] * 6
+    assert 6 == text.count("情感: ")

@@ -10,11 +10,13 @@ import orjson
 import pytest
 
 from conftest import MakeTask, Mount, names_in, read_log, result_bytes, standing
+from emosieve import debts
 from emosieve.filing import Mover
 from emosieve.intake import Intake
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, adopt, decide, refuse
 from emosieve.record.checkpoint import CHECKPOINT, load_checkpoint
+from emosieve.record.long_work import Work
 from emosieve.revision import reclassify, restore
 from emosieve.settings import Settings
 from emosieve.watch.identity import identity_at
@@ -425,14 +427,46 @@ class TestSharedFolder:
         assert adopt(late, intake.folders, intake.log) is None
 
 
-def test_a_stop_while_the_log_is_replayed_leaves_all_as_it_is(root: Path, make_task: MakeTask) -> None:
-    """Half of a replay says nothing of what is pending: nothing is logged, moved or noted."""
+def test_a_stop_while_the_log_is_replayed_leaves_the_tasks_as_they_are(
+    root: Path, make_task: MakeTask
+) -> None:
+    """Half of a replay says nothing of what is pending; the next run goes on there."""
     proposal = proposal_for(make_task(TASK))
-    (root / "decisions.jsonl").write_bytes(b'{"event":"note"}\n' * 1000)
+    (root / "decisions.jsonl").write_bytes(b'{"event":"note"}\n' * 2500)
+    asked: list[Work | None] = []
     intake = Intake(str(root), Settings())
 
-    assert [] == intake.commit([proposal], lambda: True)
-    assert ([TASK], 1000) == (standing(root), len(read_log(root)))
-    assert load_checkpoint(str(root)) is None
+    def should_stop() -> bool:
+        asked.append(intake.work)
+        return len(asked) == 2
+
+    assert [] == intake.commit([proposal], should_stop)
+    assert ([TASK], 2500) == (standing(root), len(read_log(root)))
+    assert [Work("replaying", 0.4), Work("replaying", 0.8)] == asked
+    assert 2000 * len('{"event":"note"}\n') == load_checkpoint(str(root)).filed.offset  # type: ignore[union-attr]
     intake.commit([proposal])
     assert [TASK] == names_in(root / "normal")
+
+
+def test_a_long_replay_goes_on_where_it_was_killed(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all moves that it had found until then."""
+    monkeypatch.setattr(debts, "_SAVED_EVENTS", 10)
+    task = make_task(TASK)
+    intake = intake_of(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(Mover, "move", lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            intake.commit([proposal_for(task)])
+    (root / CHECKPOINT).unlink()
+    with open(root / "decisions.jsonl", "ab") as log:
+        log.write(b'{"event":"note"}\n' * 15)
+    with monkeypatch.context() as patch:
+        patch.setattr(debts, "HEED_EVENTS", 12)
+        with pytest.raises(Killed):
+            Intake(str(root), Settings()).commit([], lambda: (_ for _ in ()).throw(Killed()))
+
+    assert [TASK] == list(load_checkpoint(str(root)).owed)  # type: ignore[union-attr]
+    intake_of(root).commit([proposal_for(task)])
+    assert ([TASK], 1) == (names_in(root / "normal"), kinds(root).count("decided"))

@@ -7,16 +7,18 @@ today's folders.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emosieve.filing import NAME_BYTES, Folders
 from emosieve.proposals import is_newest
-from emosieve.record.checkpoint import Checkpoint, Owed
-from emosieve.record.decisions import LOG_NAME, DecisionLog
+from emosieve.record.checkpoint import Checkpoint, Owed, save_checkpoint
+from emosieve.record.decisions import LOG_NAME, DecisionLog, Reading
 from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.lines import Event
+from emosieve.record.long_work import HEED_EVENTS
 from emosieve.record.report import REPORT_NAME
 from emosieve.settings import Settings
 from emosieve.watch.identity import DirectoryId, identity_at
@@ -26,8 +28,8 @@ BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 """Events whose moves are made as soon as they are found: their source may not stand in the inbox."""
 REVIEWS_NAME: Final = "reviews.jsonl"
 _KINDS: Final = BY_HAND | {"decided", "quarantined"}
-_REPLAYED_AT_ONCE: Final = 1_000
-"""Events between two questions whether to stop: about 10 ms."""
+_SAVED_EVENTS: Final = 200_000
+"""Events of a long replay between two checkpoints: some seconds of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,39 +86,16 @@ def covers(debt: Owed, body: Mapping[str, Any]) -> bool:
     )
 
 
-def replayed(
-    events: Iterable[Mapping[str, Any]],
-    pending: Mapping[str, Owed],
-    may_start: Callable[[str], bool],
-    should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Owed] | None:
-    """Return the moves that may be pending after some more events, by source.
+def replay(event: Mapping[str, Any], moves: dict[str, Owed], may_start: Callable[[str], bool]) -> None:
+    """Take one event of the log, or a line that looks like one, into the moves that may be pending, by source.
 
     Whether the directory that stands at a source is the one meant is left to the caller: see ``Owed.is_of``.
 
     Args:
-        events: of the log, oldest first.
-        pending: before them, by source.
+        event: of the log; they come oldest first.
+        moves: by source; changed in place.
         may_start: whether a task stands at a location now; elsewhere nothing is pending.
-        should_stop: asked every thousand events.
-
-    Returns:
-        ``None`` when it should stop; nothing of it counts then.
     """
-    moves = {
-        source: debt
-        for source, debt in pending.items()
-        if _is_known(debt) and _can_be_made(debt) and may_start(source)
-    }
-    for number, event in enumerate(events, start=1):
-        _replay(event, moves, may_start)
-        if number % _REPLAYED_AT_ONCE == 0 and should_stop():
-            return None
-    return moves
-
-
-def _replay(event: Mapping[str, Any], moves: dict[str, Owed], may_start: Callable[[str], bool]) -> None:
-    """Take one event of the log, or a line that looks like one."""
     try:
         kind = event["event"]
         if kind in _KINDS:
@@ -169,20 +148,52 @@ class Recovery:
         self._log = log
         self._inbox = inbox
         self._standing: frozenset[str] = frozenset()
+        self.reading: Reading | None = None
+        """Of the log, while it is replayed."""
 
     def pending(
         self, checkpoint: Checkpoint, should_stop: Callable[[], bool] = lambda: False
     ) -> dict[str, Owed] | None:
         """Return the moves that may be pending, by source: the checkpoint's, and those logged since by a run that died.
 
+        Without a checkpoint the whole log is read, which may take minutes: every now and then a
+        checkpoint is saved, from which the next run goes on.
+
+        Args:
+            checkpoint: of the root.
+            should_stop: asked every ``HEED_EVENTS`` events.
+
         Returns:
-            ``None`` when a stop comes first: the whole log may have to be read.
+            ``None`` when a stop comes first.
+
+        Raises:
+            OSError: the log cannot be read.
         """
         if checkpoint.filed == self._log.end() and not checkpoint.owed:
             return {}
         # One listing, however many events of a long log are asked about.
         self._standing = frozenset(self._inbox.list().tasks)
-        return replayed(self._log.read(checkpoint.filed), checkpoint.owed, self._may_start, should_stop)
+        moves = {
+            source: debt
+            for source, debt in checkpoint.owed.items()
+            if _is_known(debt) and _can_be_made(debt) and self._may_start(source)
+        }
+        self.reading = reading = self._log.read(checkpoint.filed)
+        try:
+            for number, event in enumerate(reading, start=1):
+                replay(event, moves, self._may_start)
+                is_stopped = number % HEED_EVENTS == 0 and should_stop()
+                if is_stopped or number % _SAVED_EVENTS == 0:
+                    self._save(replace(checkpoint, filed=reading.position, owed=moves))
+                if is_stopped:
+                    return None
+        finally:
+            self.reading = None
+        return moves
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        with suppress(OSError):  # it only spares the next run the way to here
+            save_checkpoint(self._log.root, checkpoint)
 
     def due(self, pending: dict[str, Owed]) -> list[Move]:
         """Return the pending moves that are made at once.

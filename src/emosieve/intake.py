@@ -27,10 +27,13 @@ from emosieve.record.checkpoint import Checkpoint, Owed, load_checkpoint, save_c
 from emosieve.record.decisions import SCHEMA, DecisionLog
 from emosieve.record.evidence import EVIDENCE
 from emosieve.record.lines import Event
+from emosieve.record.long_work import Work
 from emosieve.record.report import Report
 from emosieve.settings import Settings
 from emosieve.watch.inbox import survey_directory
 
+LOCK_GAP_SECONDS: Final = 0.05
+"""Between two slices of long work the log's lock is free for so long: who waits for it asks ever again."""
 GONE: Final = "is gone"
 CHANGED: Final = "changed since it was looked at"
 """Causes of a move that was not made, beside what the system says."""
@@ -99,6 +102,17 @@ class Intake:
         """Why report, checkpoint or a removal are behind: the next commit, even one of nothing, goes on there."""
         return self._conclusion.behind
 
+    @property
+    def work(self) -> Work | None:
+        """The long work that is under way, if any.
+
+        Raises:
+            OSError: the log cannot be looked at.
+        """
+        if self._recovery.reading is not None:
+            return Work("replaying", self._recovery.reading.share)
+        return None if self.report.pending is None else Work("reporting", self.report.pending)
+
     def apply(self, settings: Settings) -> None:
         """Take new settings of log, report and time zone."""
         self._zone = settings.zone
@@ -123,7 +137,7 @@ class Intake:
         """
         with self.log.locked():
             self.log.mend()
-            self.report.clean()
+            self.report.clean(self.log, (load_checkpoint(self.root) or Checkpoint()).reported)
         self.commit([], should_stop)
         with self.log.locked():
             self.folders.clean()
@@ -215,16 +229,22 @@ class Intake:
             self._conclusion.conclude(before, owed, mover)
 
     def rebuild_report(self) -> None:
-        """Make the report anew from the whole log.
+        """Make the report anew from the whole log; a daemon files meanwhile.
 
         Raises:
             OSError: it cannot be written; the old one stands.
         """
-        with self.log.locked():
-            before = load_checkpoint(self.root) or Checkpoint()
-            owed = self._recovery.pending(before) or {}
-            reported = self.report.rebuild(self.log)
-            save_checkpoint(self.root, Checkpoint(self.log.end(), owed, reported))
+        reported, anew = None, True
+        while reported is None:
+            if not anew:
+                time.sleep(LOCK_GAP_SECONDS)
+            with self.log.locked():
+                before = load_checkpoint(self.root) or Checkpoint()
+                reported = self.report.rebuild(self.log, before.reported, anew=anew)
+                anew = False
+                if reported is not None:
+                    owed = self._recovery.pending(before) or {}
+                    save_checkpoint(self.root, Checkpoint(self.log.end(), owed, reported))
 
     def now(self) -> str:
         """The present time as the log writes it: ISO 8601 with offset and microseconds."""

@@ -16,7 +16,9 @@ import emosieve
 from conftest import MakeTask
 from emosieve.commands.check import SUBJECTS
 from emosieve.commands.output import wrapped
+from emosieve.record.checkpoint import Checkpoint, save_checkpoint
 from process import EMOSIEVE, run
+from projected import Projected, event
 
 
 def one_line(text: str) -> str:
@@ -61,6 +63,23 @@ def test_an_error(root: Path) -> None:
 
     assert 2 == ended.returncode
     assert "1 error, 1 warning: emosieve cannot work here yet" == ended.stdout.splitlines()[-1]
+
+
+def test_a_log_that_was_cut(root: Path) -> None:
+    """Two warnings, with what to do: that the log lost lines, and where they stand now."""
+    projected = Projected(root)
+    projected.take(event(1), event(2))
+    (root / "decisions.jsonl").unlink()
+    projected.take(event(3))
+    save_checkpoint(str(root), Checkpoint(reported=projected.reported))
+    lines = json.loads(run("check", root, "--json").stdout)["lines"]
+
+    path = f"{root}/quality_report-before-log-loss.txt"
+    cut = "the decision log has lost its beginning, or shrank: it no longer holds all that was reported"
+    kept = f"reports hold decisions that are in no decision log any more: 1, {path}"
+    found = [(line["level"], line["message"]) for line in lines if line["subject"] == "decisions"]
+    assert [("warning", cut), ("warning", kept)] == found
+    assert "rotate, truncate or archive no decisions*.jsonl" in one_line(run("check", root).stdout)
 
 
 def test_chinese(root: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ import pytest
 from rich.cells import cell_len
 
 from conftest import MakeTask, result_bytes
+from daemons import STATUS
+from emosieve.record.checkpoint import Checkpoint, save_checkpoint
+from emosieve.record.long_work import Work
+from emosieve.service.liveness import Liveness
 from process import PATIENCE, Watch, overrides, run, run_as
+from projected import Projected, event
 
 GOOD, BAD, TORN, EMPTY = (f"outputs_20240104_22000{number}" for number in range(4))
 
@@ -207,3 +213,38 @@ def test_a_folder_that_may_not_be_read_is_told(shared_root: Path, make_task: Mak
     told = " ".join(run_as(4242, "status", shared_root).stdout.split())
     assert f"{shared_root}/normal: Permission denied" in told
     assert "Permission denied" in run_as(4242, "explain", shared_root / "normal/outputs_1").stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("replaying", "at work on  replaying the decision log: 43%"),
+        ("reporting", "at work on  rebuilding the report: 43%; filing goes on"),
+    ],
+)
+def test_long_work_is_told_with_how_far_it_is(root: Path, tmp_path: Path, kind: Any, words: str) -> None:
+    """What a daemon does for minutes is said, for people and for programs."""
+    (tmp_path / "run").mkdir()
+    identity = root.stat()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+        status = replace(STATUS, root=str(root), work=Work(kind, 0.4321))
+        Liveness((identity.st_dev, identity.st_ino)).beat("facts", lambda: status)
+        assert words in told(root)
+        assert {"kind": kind, "share": 0.432} == document(root)["daemon"]["work"]
+
+
+def test_a_log_that_was_cut_is_told_with_the_reports_that_were_kept(root: Path) -> None:
+    """That it lost lines is said as soon as it is so; the kept reports are named once there are any."""
+    assert (False, []) == (document(root)["log_is_cut"], document(root)["kept_reports"])
+    projected = Projected(root)
+    projected.take(event(1), event(2))
+    save_checkpoint(str(root), Checkpoint(reported=projected.reported))
+    (root / "decisions.jsonl").unlink()
+    assert (True, []) == (document(root)["log_is_cut"], document(root)["kept_reports"])
+    assert "log it no longer holds all that was reported" in " ".join(told(root).split())
+    projected.take()
+    save_checkpoint(str(root), Checkpoint(reported=projected.reported))
+
+    assert ["quality_report-before-log-loss.txt"] == document(root)["kept_reports"]
+    assert "kept: 1, quality_report-before-log-loss.txt" in " ".join(told(root).split())

@@ -1,8 +1,10 @@
 """The decision log: appended whole, rotated, mended, and found again by position."""
 
 import errno
+import gc
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -11,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conftest import names_in, read_log
-from emosieve.record import decisions
+from emosieve.record import log_reading
 from emosieve.record.decisions import START, DecisionLog, Position
 from emosieve.record.lines import parse_line
 from emosieve.record.stamps import stamp_after
@@ -123,6 +125,17 @@ class TestRotation:
         assert ["decisions-20240104T143000.000001Z.jsonl", "decisions.jsonl"] == log.files()
         assert ["outputs_1", "outputs_2"] == [one["task"] for one in log.read()]
 
+    def test_a_log_of_just_that_size_is_full(self, root: Path) -> None:
+        """The size from which it is rotated belongs to the rotated ones; one byte less does not."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        size = (root / "decisions.jsonl").stat().st_size
+        append(DecisionLog(str(root), rotate_bytes=size + 1), event("outputs_2"))
+        assert ["decisions.jsonl"] == log.files()
+        append(DecisionLog(str(root), rotate_bytes=2 * size), event("outputs_3"))
+
+        assert 2 == len(log.files())
+
     def test_rotated_names_sort_in_the_order_of_rotation(self, root: Path) -> None:
         """A clock that went back does not put a later file before an earlier one."""
         log = DecisionLog(str(root), rotate_bytes=10)
@@ -194,6 +207,95 @@ class TestPositions:
 
         assert "decisions-20240104T223000.000000Z.jsonl" == log.end().file
         assert [] == list(log.read(log.end()))
+
+    def test_a_place_behind_lines_that_were_taken_out_is_lost(self, root: Path) -> None:
+        """Where an editor cut a line and longer ones came after it, the same offset is another place."""
+        log = DecisionLog(str(root))
+        append(log, *[event(f"outputs_{number}") for number in range(3)])
+        position = log.end()
+        path = root / "decisions.jsonl"
+        first, _, third = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(first + third)
+        append(log, event("outputs_3"), event("outputs_4"))
+
+        assert not log.knows(position)
+        assert ["outputs_0", "outputs_2", "outputs_3", "outputs_4"] == [
+            one["task"] for one in log.read(position)
+        ]
+
+    def test_a_place_of_a_version_before_is_found(self, root: Path) -> None:
+        """A checkpoint that has no digest of what was before the place is still believed."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"))
+        position = replace(log.end(), tail="")
+        append(log, event("outputs_2"))
+
+        assert log.knows(position)
+        assert ["outputs_2"] == [one["task"] for one in log.read(position)]
+
+    def test_a_pass_goes_on_where_another_one_was(self, root: Path) -> None:
+        """After each event the place can be asked for, over all rotations, with how much of the log that is."""
+        log = DecisionLog(str(root), rotate_bytes=200)
+        for number in range(6):
+            append(log, event(f"outputs_{number}"))
+        position, tasks, shares = START, [], []
+        while position != log.end():
+            reading = log.read(position)
+            assert position == reading.position
+            tasks.append(next(iter(reading))["task"])
+            position = reading.position
+            shares.append(round(reading.share * 6, 3))
+
+        assert [f"outputs_{number}" for number in range(6)] == tasks
+        assert [1, 2, 3, 4, 5, 6] == shares
+
+    def test_a_pass_that_is_given_up_leaves_no_file_open(self, root: Path) -> None:
+        """As soon as nobody reads on, not when the garbage is collected: an open file keeps a disk mounted."""
+        log = DecisionLog(str(root))
+        append(log, event("outputs_1"), event("outputs_2"))
+        gc.disable()
+        try:
+            before = os.listdir("/proc/self/fd")
+            reading = log.read()
+            next(iter(reading))
+            assert len(before) + 1 == len(os.listdir("/proc/self/fd"))
+            del reading
+            assert before == os.listdir("/proc/self/fd")
+        finally:
+            gc.enable()
+
+    def test_how_much_lies_before_a_lost_place(self, root: Path) -> None:
+        """Nothing; nor in a log that is not there."""
+        log = DecisionLog(str(root))
+        assert 0.0 == log.share_before(START)
+        append(log, event("outputs_1"))
+
+        assert (0.0, 0.0) == (log.share_before(START), log.share_before(Position(head="ab", offset=3)))
+
+    def test_the_beginning_is_known_under_every_name(self, root: Path) -> None:
+        """It survives rotation, and is lost with the file that holds it."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        assert START == log.beginning()
+        append(log, event("outputs_1"))
+        origin = log.beginning()
+        assert origin == log.begins_at(origin)
+        append(log, event("outputs_2"))
+        rotated = log.begins_at(origin)
+        assert rotated == log.beginning()
+        assert rotated is not None
+        assert log.files()[0] == rotated.file
+        (root / rotated.file).unlink()
+
+        assert [None, None] == [log.begins_at(origin), log.begins_at(rotated)]
+
+    def test_an_emptied_file_begins_nothing(self, root: Path) -> None:
+        """The first line is that of the oldest file that has one."""
+        log = DecisionLog(str(root), rotate_bytes=10)
+        for number in range(3):
+            append(log, event(f"outputs_{number}"))
+        os.truncate(root / log.files()[0], 0)
+
+        assert log.files()[1] == log.beginning().file
 
     def test_a_lost_position_means_everything(self, root: Path) -> None:
         """A position that points into no file of this log is not known, and all is read."""
@@ -289,7 +391,7 @@ class TestBesideAWriter:
     @pytest.mark.usefixtures("positions")
     def test_rotations_in_the_middle_of_a_read(self, root: Path) -> None:
         """A reader that is slower than three rotations gives each event once."""
-        events = DecisionLog(str(root)).read()
+        events = iter(DecisionLog(str(root)).read())
         tasks = [next(events)["task"]]
         for number in range(5, 8):
             append(DecisionLog(str(root), rotate_bytes=10), event(f"outputs_{number}"))
@@ -300,7 +402,10 @@ class TestBesideAWriter:
     def test_the_rest_of_a_line_is_not_taken_for_one(
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A line that is finished while the reader looks at its first half is not given, nor complained of."""
+        """A line that is finished while the reader looks at its first half ends the pass: none after it is given.
+
+        A pass that went on behind it would leave it out in the middle.
+        """
         log = DecisionLog(str(root))
         append(log, event("outputs_1"))
         line = orjson.dumps(event("outputs_2")) + b"\n"
@@ -309,10 +414,10 @@ class TestBesideAWriter:
 
             def parse_while_it_is_finished(found: bytes) -> dict[str, Any] | None:
                 if found == line[:40]:
-                    file.write(line[40:])
+                    file.write(line[40:] + orjson.dumps(event("outputs_3")) + b"\n")
                 return parse_line(found)
 
-            monkeypatch.setattr(decisions, "parse_line", parse_while_it_is_finished)
+            monkeypatch.setattr(log_reading, "parse_line", parse_while_it_is_finished)
             tasks = [one["task"] for one in log.read()]
 
         assert (["outputs_1"], []) == (tasks, told)

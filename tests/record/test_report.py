@@ -12,58 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from conftest import names_in
-from emosieve.record.checkpoint import Reported
-from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
-
-EVENTS = ("decided", "quarantined", "restored", "swept", "failed")
-
-
-def event(number: int = 0, kind: str = "decided", day: int = 4) -> dict[str, Any]:
-    """Any event of some day of January 2024."""
-    body: dict[str, Any] = {"event": kind, "time": f"2024-01-{day:02}T22:30:00.{number:06}+08:00"}
-    if kind == "swept":
-        return body | {"started": body["time"], "tally": {}}
-    body |= {
-        "task": f"outputs_{number}",
-        "verdict": "normal",
-        "emotion": "sad",
-        "confidence": 0.9,
-        "gap": 0.8,
-    }
-    return body | {
-        "reason": "is not JSON",
-        "from": "a/x",
-        "to": "b/x",
-        "was": "low_quality",
-        "decided": body["time"],
-    }
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    """All report files with their bytes."""
-    return {name: (root / name).read_bytes() for name in names_in(root) if name.startswith("quality_report")}
-
-
-class Projected:
-    """A log and its report, brought up to date after each append."""
-
-    def __init__(self, root: Path, report: Report | None = None) -> None:
-        self.log = DecisionLog(str(root))
-        self.report = report or Report(str(root), "en")
-        self.reported = Reported()
-
-    def take(self, *events: dict[str, Any]) -> None:
-        """Append and project."""
-        with self.log.locked():
-            self.log.append(events)
-            self.reported = self.report.project(self.log, self.reported)
-
-    def rebuild(self) -> None:
-        """Make the report anew."""
-        with self.log.locked():
-            self.reported = self.report.rebuild(self.log)
+from projected import EVENTS, Projected, event, files_of
 
 
 class TestProjection:
@@ -282,7 +232,7 @@ class TestMending:
         projected.take(*also)
         projected.take(event(8))
 
-        kept = {name: content for name, content in files_of(root).items() if "before-emosieve" in name}
+        kept = {name: content for name, content in files_of(root).items() if "before-log-loss" in name}
         assert len(before) > 1
         assert sorted(before.values()) == sorted(kept.values())
         assert "[outputs_1]" not in (root / "quality_report.txt").read_text()
@@ -299,7 +249,7 @@ class TestMending:
         def refuse(*_arguments: object, **_more: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("emosieve.record.report._Writer.close", refuse)
+        monkeypatch.setattr("emosieve.record.report_writer.Writer.flush", refuse)
         with pytest.raises(OSError, match="No space"):
             projected.rebuild()
 

@@ -1,7 +1,9 @@
 """The daemon's loop, tick by tick: what it notices of its watch and its root, and how it heals."""
 
 import errno
+import math
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ from structlog.testing import capture_logs
 from conftest import MakeTask, names_in
 from daemons import make_deaf, sleepless
 from emosieve.errors import SetupError
+from emosieve.record.checkpoint import load_checkpoint
+from emosieve.record.decisions import DecisionLog
 from emosieve.record.locking import IntakeLock
+from emosieve.record.long_work import HEED_EVENTS
 from emosieve.service import daemon as daemon_module
 from emosieve.service.daemon import Daemon
 from emosieve.service.flow import Flow
@@ -21,6 +26,7 @@ from emosieve.service.preflight import as_setup
 from emosieve.settings import Loaded, load
 from emosieve.watch import wakeups
 from emosieve.watch.wakeups import Wake
+from projected import event
 
 OVERRIDES = ("settle.quiet_seconds=0.001", "watch.rescan_seconds=0.1", "watch.mode=native")
 
@@ -396,3 +402,41 @@ def test_a_root_that_may_not_be_entered_ends_no_daemon(
     trouble = daemon._status().trouble
     assert trouble is not None
     assert (events[1]["cause"], None) == (trouble.cause, trouble.retry_at)
+
+
+def test_a_sign_of_life_within_long_work_is_one_reading_of_the_clock(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked ever again whether to stop, it touches the heartbeat when that is due, and else nothing at all."""
+    daemon._tick()
+    assert daemon._liveness is not None
+    assert daemon._liveness._place is not None
+    path = Path(daemon._liveness._place) / daemon._liveness._name
+    os.utime(path, (0, 0))
+    daemon._liveness._touched_at = daemon._liveness._written_at = daemon._next_sign = -math.inf
+    assert not daemon._hears_stop()
+    assert path.stat().st_mtime > 0
+
+    monkeypatch.setattr(daemon, "_tell_status", fails(OSError("told")))
+    daemon._next_sign = math.inf
+    assert not daemon._hears_stop()
+    daemon._stop(signal.SIGTERM)
+    assert daemon._hears_stop()
+
+
+def test_a_stop_within_a_replay_is_heard(daemon: Daemon, root: Path) -> None:
+    """A log without a checkpoint is read no further; the next start goes on there."""
+    log = DecisionLog(str(root), sync="never")
+    with log.locked():
+        log.append([event(number) for number in range(HEED_EVENTS + 1)])
+    daemon._signalled = True
+    daemon._tick()
+
+    assert daemon._stopping
+    checkpoint = load_checkpoint(str(root))
+    assert checkpoint is not None
+    assert 0 < checkpoint.filed.offset < log.end().offset
+    daemon._stopping = daemon._signalled = False
+    daemon._close()
+    daemon._tick()
+    assert load_checkpoint(str(root)) is not None

@@ -1,8 +1,10 @@
 """The flow: what one step does, and what it does when it cannot."""
 
 import errno
+import itertools
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
-from emosieve.intake import Done, Intake, NotDone
+from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
+from emosieve.record import report_rebuild
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
 from emosieve.service import flow as flow_module
 from emosieve.service.flow import Flow
+from emosieve.service.sweep import sweep
 from emosieve.settings import Settings
 
 
@@ -403,3 +407,83 @@ def _fails_with(error: OSError) -> Callable[..., None]:
         raise error
 
     return fail
+
+
+def test_tasks_are_filed_beside_a_report_that_is_rebuilt(
+    root: Path, make_task: MakeTask, time: FakeTime
+) -> None:
+    """Another language waits for nobody: a task is filed at once, and stands in the report when that is whole."""
+    for number in range(5):
+        make_task(f"outputs_{number}")
+    flow_of(root, time, language="zh").step()
+    before = (root / "quality_report.txt").read_bytes()
+    flow = Flow(str(root), Settings(language="en"), clock=time.clock)
+    flow.intake.report._monotonic = itertools.count().__next__
+    flow.open()
+    make_task("outputs_5")
+    flow.scan()
+    assert ["outputs_5"] == [done.task if isinstance(done, NotDone) else done.source for done in flow.step()]
+    assert before == (root / "quality_report.txt").read_bytes()
+    assert "reporting" == getattr(flow.work, "kind", None)
+    steps = 0
+    while flow.has_more:
+        assert LOCK_GAP_SECONDS == flow.due_in()
+        assert [] == flow.step()
+        steps += 1
+
+    assert 4 == steps
+    assert (None, None) == (flow.due_in(), flow.work)
+    assert 6 == (root / "quality_report.txt").read_text().count("[outputs_")
+
+
+@pytest.mark.parametrize("slices", [0, 2])
+def test_a_sweep_ends_the_rebuild_unless_it_is_stopped(
+    root: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    """There is no later batch that would go on with it; the next sweep goes on after a stop."""
+    for number in range(5):
+        make_task(f"outputs_{number}")
+    quick: dict[str, Any] = {"settle": {"quiet_seconds": 0.01}}
+    sweep(str(root), Settings(language="zh", **quick))
+    before = (root / "quality_report.txt").read_bytes()
+    monkeypatch.setattr(report_rebuild, "SLICE_SECONDS", 0.0)
+    if slices:
+        left = iter(range(slices))
+        go_on = Flow.go_on
+
+        def stopped(flow: Flow, should_stop: Callable[[], bool]) -> None:
+            go_on(flow, should_stop)
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Flow, "go_on", stopped)
+            assert signal.SIGTERM == sweep(str(root), Settings(language="en", **quick)).stopped_by
+        assert before == (root / "quality_report.txt").read_bytes()
+    sweep(str(root), Settings(language="en", **quick))
+
+    assert 5 == (root / "quality_report.txt").read_text().count("Emotion: ")
+    assert not (root / ".emosieve" / "rebuild").exists()
+
+
+def test_a_rebuild_that_fails_waits_for_its_turn(
+    root: Path, make_task: MakeTask, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be written is not tried again slice by slice, but in a while."""
+    make_task()
+    flow_of(root, time, language="zh").step()
+    flow = Flow(str(root), Settings(language="en"), clock=time.clock)
+    flow.intake.report._monotonic = itertools.count().__next__
+    make_task("outputs_2")
+    flow.scan()
+    flow.step()
+    had_more = flow.has_more
+    monkeypatch.setattr(Report, "project", _fails)
+    flow.step()
+
+    assert (True, False) == (had_more, flow.has_more)
+    assert flow.settling.policy.rescan_seconds == flow.due_in()
+
+
+def _fails(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -17,14 +17,19 @@ from structlog.testing import capture_logs
 from conftest import MakeTask, Mount, names_in
 from daemons import sleepless
 from emosieve.errors import SetupError
+from emosieve.record import report, report_rebuild
+from emosieve.record.decisions import DecisionLog
 from emosieve.record.locking import IntakeLock
+from emosieve.record.long_work import HEED_EVENTS
 from emosieve.service import daemon as daemon_module
+from emosieve.service import liveness as liveness_module
 from emosieve.service import notify
 from emosieve.service.daemon import Daemon
 from emosieve.service.notify import Notifier
 from emosieve.service.preflight import Line, examine
 from emosieve.settings import Loaded, Settings, load
 from process import Watch, until
+from projected import event
 
 OVERRIDES = ("settle.quiet_seconds=0.001", "watch.mode=polling", "language=en")
 
@@ -315,3 +320,39 @@ def test_without_a_service_manager_it_is_waited_for(daemon: Daemon, walled_root:
     daemon._tick()
 
     assert "blocked" == daemon._status().state
+
+
+def test_a_replay_and_a_rebuild_say_how_far_they_are(
+    started_by: ServiceManager, daemon: Daemon, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long log without a checkpoint: the watchdog is answered ever again, and the status counts up."""
+    log_lines(root, 4 * HEED_EVENTS)
+    monkeypatch.setattr(daemon_module, "_SIGN_SECONDS", 0.0)
+    monkeypatch.setattr(liveness_module, "_WRITE_SECONDS", 0.0)
+    for module in (report, report_rebuild):
+        monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
+    daemon._tick()
+    shares = shares_in(started_by.listen(), "STATUS=replaying the decision log: ")
+    rebuilding = shares_in(started_by.heard, "rebuilding the report: ")
+
+    assert [25, 50, 75] == [share for share in shares if share < 100][-3:]
+    assert [0] == rebuilding
+    assert 4 <= started_by.heard.count(["WATCHDOG=1"])
+    monkeypatch.setattr(report_rebuild, "SLICE_SECONDS", 60.0)
+    daemon._tick()
+    daemon._tick()
+    assert "STATUS=0 pending; filed since the start: normal 0, low_quality 0, quarantined 0" in [
+        line for message in started_by.listen() for line in message
+    ]
+
+
+def log_lines(root: Path, count: int) -> None:
+    """A decision log of so many lines."""
+    with DecisionLog(str(root)).locked():
+        DecisionLog(str(root), sync="never").append([event(number) for number in range(count)])
+
+
+def shares_in(heard: list[list[str]], words: str) -> list[int]:
+    """The percentages behind some words, as they were heard."""
+    lines = [line for message in heard for line in message if words in line]
+    return [int(line.rpartition(words)[2].removesuffix("%")) for line in lines]

@@ -38,6 +38,7 @@ SUBJECTS = {
     "filing.low_quality": Phrase("filing.low_quality", "低质量目录"),
     "filing.quarantine": Phrase("filing.quarantine", "隔离目录"),
     "files": Phrase("files", "自有文件"),
+    "decisions": Phrase("decisions", "判定日志"),
     "tasks": Phrase("tasks", "任务"),
     "moves": Phrase("moves", "移动方式"),
     "settle.require": Phrase("settle.require", "必需文件"),

@@ -157,6 +157,8 @@ class _Page:
         )
         if one.joined or one.failed:
             yield "decided", LINES["more"](joined=one.joined, failed=one.failed)
+        if one.work:
+            yield "work", LINES[one.work.kind](share=one.work.share)
         if one.trouble:
             yield from self._trouble(one.trouble, one)
 
@@ -190,6 +192,10 @@ class _Page:
             yield "last", LINES["last"](**_last(found.last))
         elif not found.unreadable:
             yield "last", LINES["nothing"]()
+        if found.loss.is_cut:
+            yield "log", LINES["cut"]()
+        if found.loss.kept:
+            yield "log", LINES["kept"](count=len(found.loss.kept), name=found.loss.kept[0])
         for disk in found.disks:
             free, total = decimal(disk.free_bytes), decimal(disk.total_bytes)
             yield (
@@ -259,6 +265,8 @@ def _document(found: "Overview", zone: tzinfo | None, now: float) -> dict[str, A
         "filed": found.filed,
         "unlogged": found.unlogged,
         "unreadable": found.unreadable,
+        "log_is_cut": found.loss.is_cut,
+        "kept_reports": found.loss.kept,
         "last": {key: last[key] for key in keys if key in last} or None,
         "disks": [
             {
@@ -309,6 +317,7 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         }
         if trouble
         else None,
+        "work": {"kind": one.work.kind, "share": round(one.work.share, 3)} if one.work else None,
         "pending": one.pending,
         "overdue": one.reasons.get("overdue", 0),
         "reasons": one.reasons,

@@ -26,6 +26,8 @@ LABELS: Final = {
     "inbox": Phrase("inbox", "待处理"),
     "filed": Phrase("filed", "已归档"),
     "disk": Phrase("disk", "磁盘"),
+    "work": Phrase("at work on", "正在进行"),
+    "log": Phrase("log", "判定日志"),
 }
 LINES: Final = {
     "daemon": Phrase(
@@ -58,6 +60,18 @@ LINES: Final = {
     "unreadable": Phrase("{cause}; what cannot be read is not counted", "{cause}；无法读取的部分未计入"),
     "read_only": Phrase("read-only, {path}", "只读，{path}"),
     "last": Phrase("{time}  {event}  {place}", "{time}  {event}  {place}"),
+    "replaying": Phrase("replaying the decision log: {share:.0%}", "重放判定日志：{share:.0%}"),
+    "reporting": Phrase(
+        "rebuilding the report: {share:.0%}; filing goes on", "重新生成质量报告：{share:.0%}；归档照常进行"
+    ),
+    "cut": Phrase(
+        "it no longer holds all that was reported: files or lines of decisions*.jsonl are gone",
+        "判定日志已不完整：decisions*.jsonl 缺少文件或行，报告过的部分判定已不在其中",
+    ),
+    "kept": Phrase(
+        "what it lost stands in reports that were kept: {count}, {name}",
+        "缺失的判定保留在改名的质量报告中：{count} 个，{name}",
+    ),
     "nothing": Phrase("nothing was decided here yet", "这里还没有任何判定"),
 }
 WRITERS: Final = {

@@ -75,6 +75,8 @@ class Reported:
         tally: the day's running numbers.
         language: of the report; ``None`` from a version that wrote only the digest.
         rotate_bytes: size from which a new file is begun; ``None`` as above.
+        origin: the first line of the log when the report was begun.
+        is_cut: whether the log was found to hold no longer all that was once reported.
     """
 
     position: Position = START
@@ -86,6 +88,8 @@ class Reported:
     tally: dict[str, Any] = field(default_factory=dict)
     language: Language | None = None
     rotate_bytes: Annotated[int, Field(ge=1)] | None = None
+    origin: Position = START
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Follower:
             if not line.endswith(b"\n"):
                 return
             end = file.tell()
-            self.position, self._last = replace(self.position, file=name, offset=end), line
+            self.position, self._last = replace(self.position, file=name, offset=end, tail=""), line
             self._given.append((end, hash(line)))
             if hash(line) not in known:
                 yield line
@@ -112,7 +112,7 @@ class Follower:
         if start:
             file.seek(start - 1)
             file.readline()  # the rest of a line, where lines have moved; else its newline alone
-        return self._go_on(replace(self.position, offset=file.tell()))
+        return self._go_on(replace(self.position, offset=file.tell(), tail=""))
 
     def _go_on(self, position: Position) -> Collection[int]:
         """Take another place for the end of what was given; gives the lines given lately, by hash."""

@@ -20,6 +20,7 @@ Event = dict[str, Any]
 LINE_LIMIT: Final = 1 << 22
 """Bytes; the longest line of ours has two decisions of 256 scores each, or the names of ten thousand files."""
 _HEAD_BYTES = 4096
+_TAIL_BYTES = 512
 _BLOCK_BYTES = 1 << 16
 _SEARCH_BYTES = 1 << 20
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -168,6 +169,13 @@ def head_of(descriptor: int) -> str:
     """Digest of the first line, by which a file is known under any name; empty for an empty file."""
     start = os.pread(descriptor, _HEAD_BYTES, 0)
     return hashlib.sha256(start.partition(b"\n")[0]).hexdigest()[:16] if start else ""
+
+
+def tail_of(descriptor: int, end: int) -> str:
+    """Return a digest of the last bytes before an offset; empty for the start of the file."""
+    start = max(0, end - _TAIL_BYTES)
+    tail = os.pread(descriptor, end - start, start)
+    return hashlib.sha256(tail).hexdigest()[:16] if tail else ""
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -79,6 +79,7 @@ class Account:
             state_directory=self.state_directory,
             settings=told(settings),
             source=self.source,
+            work=flow.work if flow else None,
         )
 
     def _failing(self, flow: Flow | None, state: State, trouble: Trouble | None) -> Failing | None:

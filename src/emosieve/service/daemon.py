@@ -30,6 +30,8 @@ from emosieve.watch.wakeups import Identity, Mailbox, Wake, Wakeups, absence_of,
 _IDENTITY_SECONDS: Final = 5.0
 """How often the root's identity is asked for: one stat."""
 _POLL_SECONDS: Final = (1.0, 5.0)
+_SIGN_SECONDS: Final = 1.0
+"""How often a sign of life is due within long work, at the least."""
 _DEAF_SECONDS: Final = 2.0
 """A task that stood this long before a listing found it should have been announced by an event; after
 the machine or this process slept the event may still be on its way, and is waited for as long again."""
@@ -55,6 +57,9 @@ class Daemon:
         self._wakeups = Wakeups(self._mailbox)
         self._lookout = Lookout(self._wakeups, self._settings)
         self._flow: Flow | None = None
+        self._opening: Flow | None = None
+        """What becomes the flow once it has finished what a run that died left owed."""
+        self._next_sign = 0.0
         self._lock: IntakeLock | None = None
         self._identity: Identity | None = None
         self._stopping = False
@@ -204,9 +209,10 @@ class Daemon:
         self._lookout.arm(root)
         flow = Flow(root, self._settings, meter=self._meter)
         self._meter.prime(flow.intake.log)
+        self._opening = flow
         flow.open(self._hears_stop)
         flow.scan()
-        self._flow, self._identity = flow, identity
+        self._flow, self._opening, self._identity = flow, None, identity
         self._next_scan = time.monotonic() + self._scan_seconds()
         log.info(
             "watch.ready",
@@ -284,11 +290,14 @@ class Daemon:
                 self._apply_new_settings()
 
     def _hears_stop(self) -> bool:
-        """Whether a signal came, asked between two looks or moves: judging stops at once.
+        """Whether a signal came, asked between two looks or moves, and within all that may be long.
 
-        So often the watchdog is answered, too: a batch may be long, but each step of it must end.
+        The signs of life are given here, too, when one is due: a batch, or a replay of the log, may take
+        longer than the service manager's patience, but each step of it must end.
         """
-        self._notifier.beat()
+        now = time.monotonic()
+        if now >= self._next_sign:
+            self._next_sign = now + min(_SIGN_SECONDS, self._tell_status(), self._notifier.beat())
         if not self._stopping and self._signalled:
             self._stopping = True
         return self._stopping
@@ -318,7 +327,7 @@ class Daemon:
         self._lookout.leave()
         self._filed = self._totals()
         self._trouble = self._last_trouble()
-        self._flow = None
+        self._flow = self._opening = None
         self._identity = None
         if self._lock is not None:
             self._lock.release()
@@ -337,11 +346,12 @@ class Daemon:
         self._meter.beat()
         if self._liveness is None:
             return _IDENTITY_SECONDS
-        flow, trouble = self._flow, self._last_trouble()
+        flow, trouble = self._flow or self._opening, self._last_trouble()
         moved = flow.settling.changes if flow else None
         watch = (self._wakeups.mode, self._wakeups.reason)
+        work = flow.work if flow else None
         hint, settings = self._account.last_hint_at, (self._settings, self._account.source)
-        facts = (id(flow), moved, self._totals(), trouble, watch, hint, settings)
+        facts = (id(flow), moved, self._totals(), trouble, watch, hint, settings, work)
         return self._liveness.beat(facts, self._new_status)
 
     def _last_trouble(self) -> Trouble | None:
@@ -351,14 +361,16 @@ class Daemon:
     def _new_status(self) -> Status:
         status = self._status()
         self._say(words_of(status))
-        self._meter.publish(status, self._flow.settling if self._flow else None)
+        flow = self._flow or self._opening
+        self._meter.publish(status, flow.settling if flow else None)
         return status
 
     def _say(self, message: Message) -> None:
         self._notifier.say(message.text(self._settings.language))
 
     def _status(self) -> Status:
-        return self._account.status(self._flow, self._settings, self._last_trouble(), self._totals())
+        flow = self._flow or self._opening
+        return self._account.status(flow, self._settings, self._last_trouble(), self._totals())
 
     def _forget_status(self) -> None:
         if self._liveness is not None:

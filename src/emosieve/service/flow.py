@@ -10,9 +10,10 @@ import structlog
 
 from emosieve.debts import inbox_of
 from emosieve.errors import SetupError, cause_of, code_of, next_step
-from emosieve.intake import Done, Intake, NotDone
+from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
 from emosieve.proposals import Proposal, adopt, refuse
 from emosieve.record.decisions import LOG_NAME
+from emosieve.record.long_work import Work
 from emosieve.record.statistics import Tally
 from emosieve.service.judging import Alone, Judges, Look
 from emosieve.service.liveness import Trouble
@@ -150,7 +151,23 @@ class Flow:
         """Whether a commit of nothing is due: no task would bring up again what is left to be mended."""
         if self._blocked_by is not None:
             return "blocked" not in self.settling.reasons()
-        return self.clock.monotonic() >= self._mend_at
+        return self.has_more or self.clock.monotonic() >= self._mend_at
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the report is only part of the way: a commit of nothing brings it on by a slice."""
+        return self.intake.report.pending is not None and self.intake.behind is None
+
+    def go_on(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Bring the report on by a slice; see ``has_more``."""
+        self._commit([], should_stop)
+
+    @property
+    def work(self) -> Work | None:
+        """The long work that is under way, if any, and as far as it can be told."""
+        with suppress(OSError):
+            return self.intake.work
+        return None
 
     @property
     def is_blocked(self) -> bool:
@@ -161,6 +178,8 @@ class Flow:
         """Seconds until ``step`` has something to do; ``None`` when nothing is pending, nor to be mended."""
         due = 0.0 if self.judges.is_ahead else self.settling.due_in()
         mend = 0.0 if self.is_blocked and self._must_try() else self._mend_at - self.clock.monotonic()
+        if self.has_more:
+            mend = min(mend, LOCK_GAP_SECONDS)
         soonest = min(mend, math.inf if due is None else due)
         return None if soonest == math.inf else max(soonest, self.blocked_for())
 

@@ -17,6 +17,7 @@ import structlog
 from pydantic import Field, TypeAdapter
 
 from emosieve.record.lines import json_bytes
+from emosieve.record.long_work import Work
 from emosieve.service.heartbeat import (
     HEARTBEAT_SECONDS,
     STALE_SECONDS,
@@ -115,6 +116,7 @@ class Status:
         state_directory: device and inode of ``.emosieve``, by which the root is known from another mount.
         settings: those in force that concern the root, by section; ``None`` from a version that told none.
         source: where they came from.
+        work: long work over the decision log that is under way; tasks are filed beside a report that is rebuilt.
     """
 
     version: str
@@ -141,6 +143,7 @@ class Status:
     state_directory: Identity | None = None
     settings: Mapping[str, Any] | None = None
     source: Source = Source()
+    work: Work | None = None
 
 
 @dataclass(frozen=True, slots=True)

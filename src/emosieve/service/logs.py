@@ -132,6 +132,14 @@ EVENTS: Mapping[str, Phrase] = {
         "a line of the decision log is no event, and was passed over",
         "判定日志中有一行不是事件，已跳过",
     ),
+    "decisions.cut": Phrase(
+        "the decision log no longer holds all that was reported; the reports themselves are kept",
+        "判定日志已不完整，报告过的部分判定已不在其中；原有的质量报告会保留",
+    ),
+    "report.kept": Phrase(
+        "reports with entries that are in no decision log any more were kept under another name",
+        "质量报告中有判定日志里已不存在的条目，已改名保留",
+    ),
     "report.set_aside": Phrase(
         "a report of another program was kept under another name",
         "其他程序的报告已改名保留",

@@ -26,6 +26,12 @@ _WATCHING = Phrase(
     "quarantined {quarantined}",
     "等待中 {pending} 个；启动以来已归档：正常 {normal}，低质量 {low_quality}，已隔离 {quarantined}",
 )
+_WORKING = {
+    "replaying": Phrase("replaying the decision log: {share:.0%}", "正在重放判定日志：{share:.0%}"),
+    "reporting": Phrase(
+        "{counts}; rebuilding the report: {share:.0%}", "{counts}；正在重新生成质量报告：{share:.0%}"
+    ),
+}
 _BLOCKED = Phrase("blocked: {cause}; {counts}", "受阻：{cause}；{counts}")
 _WAITING = Phrase("waiting for the root: {cause}", "正在等待输出目录：{cause}")
 
@@ -114,7 +120,11 @@ def words_of(status: Status) -> Message:
         return waiting(cause)
     decided = {str(verdict): count for verdict, count in status.decided.items()}
     counts = _WATCHING(pending=status.pending, **decided)
-    return counts if status.state == "watching" else _BLOCKED(cause=cause, counts=counts)
+    if status.state != "watching":
+        return _BLOCKED(cause=cause, counts=counts)
+    return (
+        counts if status.work is None else _WORKING[status.work.kind](share=status.work.share, counts=counts)
+    )
 
 
 def waiting(cause: str) -> Message:

@@ -8,6 +8,7 @@ from emosieve.debts import inbox_of
 from emosieve.intake import Intake
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.lines import Event, parse_line
+from emosieve.record.loss import NOTHING_LOST, Loss, loss_of
 from emosieve.record.unlogged import unlogged_among
 from emosieve.service.liveness import Heartbeat, read_heartbeat
 from emosieve.settings import Settings
@@ -37,6 +38,7 @@ class Overview:
         last: the newest event of the log.
         unreadable: why the log, the root or a folder could not be read: who asks does so because something is wrong.
         disks: of the root, and of folders that lie elsewhere.
+        loss: what is known to be missing in the log.
     """
 
     root: str
@@ -47,6 +49,7 @@ class Overview:
     last: Event | None
     disks: tuple[Disk, ...]
     unreadable: str | None = None
+    loss: Loss = NOTHING_LOST
 
     @property
     def is_watched(self) -> bool:
@@ -77,10 +80,10 @@ def overview(root: str, settings: Settings) -> Overview:
         for name in names[verdict]
     }
     standing = unlogged = 0
-    last = None
+    last, loss = None, NOTHING_LOST
     try:
         standing = len(inbox_of(root, settings, ask_lease=False).list().tasks)
-        last = _last_event(intake.log)
+        last, loss = _last_event(intake.log), loss_of(intake.log)
         unlogged = len(unlogged_among(intake.log, judged))
     except OSError as error:
         unreadable = _cause(error, root)
@@ -93,6 +96,7 @@ def overview(root: str, settings: Settings) -> Overview:
         last=last,
         disks=tuple(_disks([root, *map(intake.folders.path, folders.values())])),
         unreadable=unreadable,
+        loss=loss,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from emosieve.intake import LOCK_GAP_SECONDS
 from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.locking import IntakeLock
 from emosieve.record.statistics import Tally
@@ -164,5 +165,8 @@ def _run(
     tally = flow.counts.tally
     if not flow.dry_run and (tally.total or tally.quarantined):
         flow.intake.note({"event": "swept", "started": started, "tally": tally.as_dict()})
+    while flow.has_more and not stop.came():
+        stop.wait(LOCK_GAP_SECONDS)
+        flow.go_on(stop.came)
     seconds = time.monotonic() - began
     return Swept(flow.root, tally, flow.counts.joined, flow.settling.waiting, seconds, flow, dry_run)

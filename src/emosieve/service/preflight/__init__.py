@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 from emosieve.service.preflight.circumstances import about_clock, about_space
-from emosieve.service.preflight.folders import about_folders, about_own_files, denied
+from emosieve.service.preflight.folders import about_folders, about_log, about_own_files, denied
 from emosieve.service.preflight.lines import Level, Line, as_setup, heed, worst
 from emosieve.service.preflight.renames import about_renames
 from emosieve.service.preflight.root import about_root, absent, unlisted
@@ -91,4 +91,5 @@ def _place(site: Site) -> list[Line]:
 
 def _circumstances(site: Site) -> list[Line]:
     clock = about_clock(site, time.time())
-    return [about_intake(site), *about_appending(site), *about_inotify(site), *about_space(site), *clock]
+    places = [*about_log(site), about_intake(site), *about_appending(site)]
+    return [*places, *about_inotify(site), *about_space(site), *clock]

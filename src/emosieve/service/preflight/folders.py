@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from emosieve.filing import folder_problem, inside_problem
-from emosieve.record.decisions import LOG_LOCK, LOG_NAME
+from emosieve.record.decisions import LOG_LOCK, LOG_NAME, DecisionLog
 from emosieve.record.files import STATE_DIRECTORY, anothers_words, is_anothers
 from emosieve.record.locking import INTAKE_LOCK
+from emosieve.record.loss import loss_of
 from emosieve.record.report import FOREIGN_NAME, REPORT_NAME
 from emosieve.service.preflight.lines import AS_WEBUI, Level, Line
 from emosieve.service.preflight.site import Site, holds_back, may, may_write, nearest
@@ -59,6 +60,23 @@ _WRITE = Phrase("write", "写入")
 _CHOWN = Phrase(
     "chown {uid} {path}, or run emosieve as its owner",
     "请执行 chown {uid} {path}，或以其所有者身份运行 emosieve",
+)
+_CUT = Phrase(
+    "the decision log has lost its beginning, or shrank: it no longer holds all that was reported",
+    "判定日志丢失了开头或变短了：报告过的部分判定已不在其中",
+)
+_PUT_BACK = Phrase(
+    "rotate, truncate or archive no decisions*.jsonl (logrotate, cron); "
+    "put them back if you can, then run emosieve report rebuild",
+    "请勿轮转、截断或归档 decisions*.jsonl（logrotate、cron）；如有备份请放回，然后执行 emosieve report rebuild",
+)
+_KEPT = Phrase(
+    "reports hold decisions that are in no decision log any more: {count}, {path}",
+    "有质量报告包含判定日志里已不存在的判定：{count} 个，{path}",
+)
+_KEEP = Phrase(
+    "keep them elsewhere; rotate, truncate or archive no decisions*.jsonl (logrotate, cron)",
+    "请将它们移到别处保存；请勿轮转、截断或归档 decisions*.jsonl（logrotate、cron）",
 )
 _KINDS = {
     stat.S_IFLNK: Phrase("a symlink", "符号链接"),
@@ -182,3 +200,16 @@ def _others(level: Level, path: str, owner: int, deed: Phrase) -> Line:
     uid = os.geteuid()
     message = _OTHERS(path=path, owner=owner, uid=uid, deed=deed())
     return Line(level, "files", message, _CHOWN(uid=uid, path=shlex.quote(path)))
+
+
+def about_log(site: Site) -> Iterator[Line]:
+    """Whether the decision log still holds what was reported, as far as can be told without reading it."""
+    try:
+        loss = loss_of(DecisionLog(site.root))
+    except OSError:
+        return  # of a root or file that cannot be read other lines tell
+    if loss.is_cut:
+        yield Line("warning", "decisions", _CUT(), _PUT_BACK())
+    if loss.kept:
+        path = f"{site.root}/{loss.kept[0]}"
+        yield Line("warning", "decisions", _KEPT(count=len(loss.kept), path=path), _KEEP())
