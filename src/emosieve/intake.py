@@ -118,6 +118,7 @@ class Intake:
         self._zone = settings.zone
         inbox = inbox_of(self.root, settings, ask_lease=False)
         self._recovery = Recovery(self.folders, self.log, inbox)
+        self.result_keys = settings.results.own_keys
         self.log.rotate_bytes, self.log.sync = settings.decisions.rotate_bytes, settings.decisions.sync
         self.report.language = settings.language
         self.report.rotate_bytes, self.report.keep = settings.report.rotate_bytes, settings.report.keep

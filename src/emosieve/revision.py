@@ -198,7 +198,7 @@ def _worth_a_look(intake: Intake, rules: RuleSet, on_judged: Callable[[], object
         path = intake.folders.path(folder)
         if not os.path.isdir(path):
             continue
-        inbox = Inbox(path, "*", frozenset(), ask_lease=False)
+        inbox = Inbox(path, "*", frozenset(), ask_lease=False, result_keys=intake.result_keys)
         for name in inbox.list().tasks:
             filed = _look_at(inbox, name, f"{folder}/{name}", verdict, rules)
             if filed is None:

@@ -418,7 +418,7 @@ def test_what_a_field_never_is_is_refused(text: str, column: int, problem: str) 
         "confidence * 100 < 60",
         "confidence < min_snr",
         "snr_db < -90",
-        'top1 == "bored" or emotion in ("无聊", "calm")',
+        'top1 == "bored" or emotion in ("无聊", "contempt")',
     ],
 )
 def test_what_a_field_may_be_is_taken(text: str) -> None:

@@ -46,6 +46,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "timezone": "local",
         "watch": {"mode": "auto", "rescan_seconds": 30.0, "task_glob": "outputs_*"},
         "settle": {"quiet_seconds": 2.0, "give_up_seconds": 600.0, "require": ("result.json",)},
+        "results": {"emotion_keys": (), "confidence_keys": (), "score_keys": ()},
         "rules": {
             "min_confidence": 0.6,
             "min_gap": 0.05,
@@ -86,7 +87,7 @@ def test_the_rule_set_has_what_is_set() -> None:
 
 def test_every_kind_of_section_is_tried() -> None:
     """The walk below reaches each table of the settings."""
-    expected = {"Settings", "Watch", "Settle", "Rules", "Profile", "Filing", "Decisions"}
+    expected = {"Settings", "Watch", "Settle", "Results", "Rules", "Profile", "Filing", "Decisions"}
     assert expected | {"Report", "Log", "Metrics", "CustomRule"} == set(NAMES)
 
 

@@ -1,5 +1,6 @@
 """The bytes of a result file as a JSON document, at a cost in memory and time that no file can raise. Pure."""
 
+import codecs
 import json
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -25,6 +26,10 @@ _BYTE_COST = 6
 DEPTH_LIMIT = 64
 """Levels of nesting; the deepest known form has four."""
 _BOM = b"\xef\xbb\xbf"
+_BOM_ENCODINGS = MappingProxyType(
+    {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+)
+"""UTF-32 stands first, for its mark begins with that of UTF-16."""
 
 
 def parse(data: bytes) -> Any:
@@ -40,7 +45,7 @@ def parse(data: bytes) -> Any:
         raise BadResult(
             f"has too many values: {counts[b'{']} objects, {counts[b'[']} lists and {counts[b',']} commas"
         )
-    data = data.removeprefix(_BOM)
+    data = _as_utf8(data)
     if not data.strip():
         raise BadResult("is empty")
     document, trouble = _parse_strictly(data)
@@ -53,6 +58,20 @@ def parse(data: bytes) -> Any:
     if counts[b"{"] + counts[b"["] > DEPTH_LIMIT:
         _check_depth(document)
     return document
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """The text without a byte order mark, in UTF-8 whichever encoding the mark says."""
+    for mark, encoding in _BOM_ENCODINGS.items():
+        if data.startswith(mark):
+            try:
+                # A lone surrogate is left to the parser, which says where it stands.
+                return data.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
+            except UnicodeError:
+                raise BadResult(
+                    f"is not whole {encoding.upper()} text, as its byte order mark says"
+                ) from None
+    return data.removeprefix(_BOM)
 
 
 def _parse_strictly(data: bytes) -> tuple[Any, str | None]:
@@ -69,7 +88,7 @@ def _refuse_other_encodings(data: bytes) -> None:
     except UnicodeDecodeError as error:
         # The end of a half-written file may cut a character in two; that is not another encoding.
         if error.end < len(data):
-            raise BadResult("is not UTF-8 text (GBK, perhaps?)") from None
+            raise BadResult("is not UTF-8 text (GBK, perhaps?); save it as UTF-8") from None
 
 
 def _parse_leniently(data: bytes) -> Any:

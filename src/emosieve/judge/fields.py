@@ -88,7 +88,10 @@ _ALL: Final = (
     ),
     _share(
         "emotion_score",
-        Phrase("score of the main emotion; 0 where it has none", "主情感自己的得分；没有得分时为 0"),
+        Phrase(
+            "score of the main emotion; 0 where it has none, missing where it is a foreign label without one",
+            "主情感自己的得分；没有得分时为 0；主情感是得分里没有的其他标签时缺少",
+        ),
     ),
     _amount("scores.count", Phrase("how many classes have a score", "有得分的类别数"), "result"),
     *(_share(f"scores.{name}", _SCORE) for name in CLASSES),
@@ -192,6 +195,12 @@ def _score_of(name: str) -> Callable[[Result], Value]:
     return _of_scores(lambda result: result.scores.get(name, 0.0))
 
 
+def _emotion_score(result: Result) -> float | None:
+    """The score of the main emotion; a word that is none of the nine may be a score's under another spelling."""
+    is_foreign = result.emotion is not None and result.emotion not in CLASSES
+    return result.scores.get(result.emotion or "", None if is_foreign else 0.0)
+
+
 _READ: Final[Mapping[str, Callable[[Result], Value]]] = MappingProxyType(
     {
         "emotion": lambda result: result.emotion,
@@ -202,7 +211,7 @@ _READ: Final[Mapping[str, Callable[[Result], Value]]] = MappingProxyType(
         "top2_score": lambda result: result.top2,
         "gap": lambda result: result.gap,
         "entropy": lambda result: entropy(result.scores),
-        "emotion_score": _of_scores(lambda result: result.scores.get(result.emotion or "", 0.0)),
+        "emotion_score": _of_scores(_emotion_score),
         "scores.count": lambda result: len(result.scores),
         **{f"scores.{name}": _score_of(name) for name in CLASSES},
         "granularity": lambda result: result.granularity,

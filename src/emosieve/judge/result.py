@@ -1,45 +1,47 @@
 """result.json, in every form that is known to exist, as one ``Result``.
 
-The forms, with where each was seen: the WebUI's five keys; the same with frame
-granularity; lists of frames (``results``, ``frames``, ``frame_results``,
-``segments``), aggregated by the mean of the frames' scores; FunASR's raw
-``[{key, labels, scores}]``; a dict whose keys are the labels.
+``forms`` finds where labels and numbers stand, ``labels`` and ``shares`` read them, and this module
+makes one result of them: of the file's own scores, or of the mean of its frames.
 """
 
-import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from emosieve.errors import BadResult
 from emosieve.judge.document import parse
-from emosieve.judge.labels import CLASSES, class_of
+from emosieve.judge.forms import FRAME_LIMIT, Form, recognise
+from emosieve.judge.keys import FRAME_KEYS, OwnKeys, roles_of
+from emosieve.judge.labels import CLASSES, class_of, is_class, meaning_of_codes
+from emosieve.judge.pairs import is_label
 from emosieve.judge.shares import (
+    AGREEING,
     HUNDRED,
-    PERCENT_FROM,
+    are_percent,
     clamp,
+    is_number,
     kind_of,
-    looks_numeric,
     read_number,
     read_share,
+    share_beside,
     within,
 )
-from emosieve.text import TEXT_LIMIT, escape
+from emosieve.judge.unjudged import refuse_unknown, refuse_unread, start_of_json
+from emosieve.text import escape
 
-FRAME_LIMIT = 50_000
-"""Frames of one result, which may take a second at most: a quarter of an hour of 20 ms each."""
-LABEL_LIMIT = 1024
-"""Different keys of all frames together, as many as their classes are remembered for."""
+__all__ = ["FRAME_KEYS", "FRAME_LIMIT", "Frames", "Result", "read_result"]
+
 CLASS_LIMIT = 256
 """Labels of one result; the model has nine classes."""
-
-FRAME_KEYS = ("results", "frames", "frame_results", "segments")
-_PERCENT_SUM = (80.0, 120.0)
 _PLAIN = frozenset({int, float})
+_ORDINARY: Final = frozenset({"emotion", "confidence", "scores", "granularity", "timestamp"})
+"""The keys that the WebUI itself writes."""
+_NO_KEYS: Final = OwnKeys()
+_IF_LOGITS: Final = "if these are logits, write their softmax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,52 +111,98 @@ class Result:
         return None if top1 is None or top2 is None else round(top1 - top2, 9)
 
 
-def read_result(data: bytes) -> Result:
+def read_result(data: bytes, own: OwnKeys = _NO_KEYS) -> Result:
     """Read the bytes of a result file.
 
+    Args:
+        data: the whole file.
+        own: keys of an installation's own.
+
     Raises:
-        BadResult: not JSON, not an object or a list, too large or too deep, or a
-            number that cannot be a share; the message says which, and where.
+        BadResult: not JSON, not an object or a list, too large or too deep, of several recordings,
+            an error's report, nothing that is known as scores, emotion or confidence, or a number that
+            cannot be a share; the message says which, and where.
     """
     document = parse(data)
-    if isinstance(document, list):
-        if len(document) == 1 and isinstance(document[0], dict):
-            return _read_object(document[0])
-        return _read_object({"frames": document})
-    if isinstance(document, dict):
-        return _read_object(document)
-    raise BadResult(f"holds {kind_of(document)}, not an object or a list")
+    if not isinstance(document, dict | list):
+        raise BadResult(f"holds {kind_of(document)}, not an object or a list")
+    if not own.roles and isinstance(document, dict) and document.keys() <= _ORDINARY:
+        result = _read_ordinary(document)
+        if result is not None:
+            return result
+    return _read_form(recognise(document, own), own)
 
 
-def _read_object(document: Mapping[str, Any]) -> Result:
-    scores = _read_scores(document, "")
-    granularity = _text(document.get("granularity"))
-    frames = None
-    if not scores and (listed := _find_frames(document)):
-        scores, frames = _read_frames(listed, document.get("labels") or list(CLASSES))
-        granularity = granularity or "frame"
-    label = document.get("emotion")
-    emotion = _read_emotion(document.get("label") if label is None else label)
-    if emotion is None and scores:
-        emotion = max(scores, key=scores.__getitem__)
-    confidence = document.get("confidence")
-    if confidence is not None:
-        confidence = read_share(*read_number(confidence, "", "confidence"), "confidence")
-    elif scores:
-        confidence = max(scores.values())
+def _read_ordinary(document: Mapping[str, Any]) -> Result | None:
+    """The WebUI's own form with shares for numbers, as nearly always; any other takes the long way."""
+    label: Any = document.get("emotion")
+    confidence: Any = document.get("confidence")
+    scores: Any = document.get("scores")
+    if type(label) is not str or type(confidence) not in _PLAIN or type(scores) is not dict:
+        return None
+    if not label or not 0 <= confidence <= 1 or len(scores) > CLASS_LIMIT:
+        return None
+    read = _add_up_plain(scores.items())
+    emotion = class_of(label) or "unknown"
+    if not read or emotion not in CLASSES or not read.keys() <= _KNOWN:
+        return None
+    return Result(
+        emotion,
+        confidence + 0.0,
+        MappingProxyType(read),
+        _text(document.get("granularity")),
+        _text(document.get("timestamp")),
+    )
+
+
+_KNOWN: Final = frozenset(CLASSES)
+
+
+def _read_form(form: Form, own: OwnKeys) -> Result:
+    entries = form.entries
+    scores, frames, are_in_percent = _read_rows(form)
+    emotion = _read_emotion(form, scores, own)
+    confidence = _read_confidence(form, scores, emotion, own, is_percent=are_in_percent)
+    if not scores:
+        _refuse_nothing(form, emotion)
+    granularity = _text(entries.document.get("granularity"))
+    meanings = meaning_of_codes({*scores, *([emotion] if emotion else [])} - _KNOWN)
+    if meanings and not _KNOWN & scores.keys():
+        scores = _in_class_order({meanings[name]: score for name, score in scores.items()})
+        emotion = meanings.get(emotion or "", emotion)
     return Result(
         emotion=emotion,
         confidence=confidence,
         scores=MappingProxyType(scores),
-        granularity=granularity,
-        timestamp=_text(document.get("timestamp")),
+        granularity=granularity or ("frame" if frames else None),
+        timestamp=_text(entries.document.get("timestamp")),
         frames=frames,
     )
 
 
-def _read_emotion(value: Any) -> str | None:
-    if value is None:
-        return None
+def _refuse_nothing(form: Form, emotion: str | None) -> None:
+    """Leave to the rules only what says an emotion, by a word that is known or with a confidence."""
+    if emotion is None or (emotion not in _KNOWN and form.entries.first("confidence") is None):
+        refuse_unknown(form.entries)
+    for entries in form.levels:
+        refuse_unread(entries)
+
+
+def _read_emotion(form: Form, scores: Mapping[str, float], own: OwnKeys) -> str | None:
+    """The main emotion: what the file names, or else the class with the highest score."""
+    for key, value in form.entries.of("emotion"):
+        if key in own.roles or key in {"emotion", "label"}:
+            if value is not None and not (isinstance(value, dict | list) and scores):
+                return _class_of_emotion(value)
+        elif is_label(value) and (is_class(value) or class_of(str(value)) in scores):
+            return class_of(str(value))
+    if scores:
+        return max(scores, key=scores.__getitem__)
+    others = form.entries.of("weak_label", "wrapper", "frames")
+    return next((class_of(value) for _, value in others if is_class(value)), None)
+
+
+def _class_of_emotion(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -166,71 +214,43 @@ def _read_emotion(value: Any) -> str | None:
     raise BadResult(f"emotion is {kind_of(value)}, not a label")
 
 
-def _read_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
-    """The scores that an object itself carries; empty when it has none."""
-    scores = document.get("scores")
-    if scores is None:
-        return _read_flat_scores(document, where)
-    if isinstance(scores, dict):
-        return _add_up(list(scores.items()), f"{where}scores.")
-    if isinstance(scores, list):
-        labels = document.get("labels")
-        if labels is None and len(scores) == len(CLASSES):
-            labels = list(CLASSES)
-        return _read_parallel_lists(labels, scores, where)
-    raise BadResult(f"{where}scores is {kind_of(scores)}, not an object or a list")
+def _read_confidence(
+    form: Form, scores: Mapping[str, float], emotion: str | None, own: OwnKeys, *, is_percent: bool
+) -> float | None:
+    """The main confidence in the unit of the scores; the highest score where the file gives none."""
+    score = scores.get(emotion or "", max(scores.values(), default=0.0))
+    for key, value in form.entries.of("confidence", "number"):
+        is_own = key in own.roles or key == "confidence"
+        if value is None or (isinstance(value, dict | list) and (scores or not is_own)):
+            continue
+        if not is_own and not is_number(value):
+            continue
+        number, has_sign = read_number(value, "", key)
+        is_whole = isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
+        share = read_share(number, has_sign, key, beside_percent=is_percent)
+        if not has_sign and number <= 1:
+            share = share_beside(share, is_percent=is_percent, is_whole=is_whole, score=score)
+        # A "score" may be of anything; it is the confidence where the scores have it, too.
+        if (
+            is_own
+            or "confidence" in roles_of(key)
+            or any(abs(share - one) <= AGREEING for one in scores.values())
+        ):
+            return share
+    return max(scores.values(), default=None)
 
 
-def _read_flat_scores(document: Mapping[str, Any], where: str) -> dict[str, float]:
-    if len(document) > CLASS_LIMIT:
-        return {}
-    pairs = [
-        (label, value)
-        for label, value in document.items()
-        # An "other": "remark" is an extra, not a score.
-        if class_of(label) in CLASSES and not (label == "other" and isinstance(value, str))
-    ]
-    # Only named classes make the form: a lone index beside other keys is an extra.
-    named = [label for label, value in pairs if not label.strip().isdecimal() and looks_numeric(value)]
-    return _add_up(pairs, where) if named else {}
+# Numbers
 
 
-def _read_parallel_lists(labels: Any, scores: Sequence[Any], where: str) -> dict[str, float]:
-    if not scores and not labels:
-        return {}
-    if not isinstance(labels, list) or len(labels) != len(scores):
-        count = len(labels) if isinstance(labels, list) else "no"
-        raise BadResult(f"{where}scores has {len(scores)} numbers and {count} labels")
-    for label in labels:
-        if isinstance(label, bool) or not isinstance(label, str | int):
-            raise BadResult(f"{where}labels holds {kind_of(label)}")
-    return _add_up(list(zip(map(str, labels), scores, strict=True)), f"{where}scores.")
-
-
-def _find_frames(document: Mapping[str, Any]) -> list[Any]:
-    for key in FRAME_KEYS:
-        frames = document.get(key)
-        if isinstance(frames, list) and any(isinstance(frame, dict | list) for frame in frames):
-            return frames
-    return []
-
-
-def _read_frames(frames: Sequence[Any], labels: Any) -> tuple[dict[str, float], Frames | None]:
-    """The mean of the frames' scores, where a class that a frame leaves out counts as 0, and how they agree."""
-    if len(frames) > FRAME_LIMIT:
-        raise BadResult(f"has {len(frames)} frames; more than {FRAME_LIMIT} is not a result")
+def _read_rows(form: Form) -> tuple[dict[str, float], Frames | None, bool]:
+    """The scores of the file, or the mean of its frames; how these agree; and whether they are percent."""
+    read, is_percent = _add_up(form)
+    if not form.is_framed:
+        return (read[0] if read else {}), None, is_percent
     columns: dict[str, list[float]] = {}
-    keys: set[str] = set()
     highest: Counter[str] = Counter()
-    for position, frame in enumerate(frames):
-        where = f"frame {position}: "
-        if isinstance(frame, list):
-            scores = _read_parallel_lists(labels, frame, where)
-        elif isinstance(frame, dict):
-            _add_keys(frame, keys)
-            scores = _read_scores(frame, where)
-        else:
-            raise BadResult(f"frame {position} is {kind_of(frame)}")
+    for scores in read:
         if scores:
             highest[max(scores, key=scores.__getitem__)] += 1
         for name, score in scores.items():
@@ -239,42 +259,54 @@ def _read_frames(frames: Sequence[Any], labels: Any) -> tuple[dict[str, float], 
             raise BadResult(f"has more than {CLASS_LIMIT} classes")
     count = highest.total()
     means = _in_class_order({name: math.fsum(column) / count for name, column in columns.items()})
-    return means, Frames(count, max(highest.values()) / count) if count else None
+    return means, Frames(count, max(highest.values()) / count) if count else None, is_percent
 
 
-def _add_keys(frame: Mapping[str, Any], keys: set[str]) -> None:
-    """Take the keys of a frame to those of all before it, and refuse what has no end of new ones."""
-    keys.update(frame)
-    if isinstance(scores := frame.get("scores"), dict):
-        keys.update(scores)
-    if len(keys) > LABEL_LIMIT:
-        raise BadResult(f"has more than {LABEL_LIMIT} different labels")
+def _add_up(form: Form) -> tuple[list[dict[str, float]], bool]:
+    """Scores by class of each row: percent made shares, labels of one class added; and whether they were percent."""
+    for row in form.rows:
+        if len(row.pairs) > CLASS_LIMIT:
+            raise BadResult(f"has {len(row.pairs)} scores; more than {CLASS_LIMIT} is not a result")
+    plain: list[dict[str, float]] = []
+    for row in form.rows:
+        scores = _add_up_plain(row.pairs)
+        if scores is None:
+            return _add_up_any(form)
+        plain.append(scores)
+    return plain, False
 
 
-def _add_up(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, float]:
-    """Scores by class: percent made shares, labels of one class added."""
-    if len(pairs) > CLASS_LIMIT:
-        raise BadResult(f"has {len(pairs)} scores; more than {CLASS_LIMIT} is not a result")
-    plain_scores = _add_up_plain(pairs)
-    if plain_scores is not None:
-        return plain_scores
+def _add_up_any(form: Form) -> tuple[list[dict[str, float]], bool]:
     parsed = [
-        (name, label, *read_number(value, where, label))
-        for label, value in pairs
-        if (name := class_of(label)) is not None
+        [
+            (name, label, *read_number(value, row.where, label))
+            for label, value in row.pairs
+            if (name := class_of(label)) is not None
+        ]
+        for row in form.rows
     ]
-    plain = [value for _, _, value, percent in parsed if not percent]
-    in_percent = bool(plain) and min(plain) >= 0 and PERCENT_FROM < max(plain) <= _PERCENT_SUM[1]
-    in_percent = in_percent and _PERCENT_SUM[0] <= math.fsum(plain) <= _PERCENT_SUM[1]
-    sums: dict[str, float] = {}
-    for name, label, value, percent in parsed:
-        is_percent = percent or in_percent
-        share = within(value, HUNDRED, where, label) / HUNDRED if is_percent else clamp(value, where, label)
-        sums[name] = sums.get(name, 0.0) + share
-    return _in_class_order({name: clamp(total, where, name) for name, total in sums.items()})
+    plain = [[value for _, _, value, has_sign in row if not has_sign] for row in parsed]
+    is_percent = are_percent(plain, None if form.is_framed else _confidence_as_written(form))
+    read = []
+    for row, numbers in zip(form.rows, parsed, strict=True):
+        sums: dict[str, float] = {}
+        for name, label, value, has_sign in numbers:
+            share = (
+                within(value, HUNDRED, row.where, label) / HUNDRED
+                if is_percent or has_sign
+                else clamp(value, row.where, label, hint=_IF_LOGITS)
+            )
+            sums[name] = sums.get(name, 0.0) + share
+        read.append(_in_class_order({name: clamp(total, row.where, name) for name, total in sums.items()}))
+    return read, is_percent or any(has_sign for row in parsed for *_, has_sign in row)
 
 
-def _add_up_plain(pairs: Sequence[tuple[str, Any]]) -> dict[str, float] | None:
+def _confidence_as_written(form: Form) -> float | None:
+    value = next((value for _, value in form.entries.of("confidence") if is_number(value)), None)
+    return None if value is None else read_number(value, "", "confidence")[0]
+
+
+def _add_up_plain(pairs: Iterable[tuple[str, Any]]) -> dict[str, float] | None:
     """The same where every score is a share already, as nearly always: there is nothing to refuse or explain."""
     sums: dict[str, float] = {}
     for label, value in pairs:
@@ -294,14 +326,4 @@ def _in_class_order(scores: dict[str, float]) -> dict[str, float]:
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    return escape(value if isinstance(value, str) else _start_of_json(value))
-
-
-def _start_of_json(value: Any) -> str:
-    """As much of a value's JSON as will be kept; the whole may be megabytes."""
-    text = ""
-    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
-        text += piece
-        if len(text) > TEXT_LIMIT:
-            break
-    return text
+    return escape(value if isinstance(value, str) else start_of_json(value))

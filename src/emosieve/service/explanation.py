@@ -332,7 +332,9 @@ class _Explainer:
         path = self.folders.path(location)
         folder, name = os.path.split(path)
         with suppress(OSError):
-            return Inbox(folder, "*", frozenset(), ask_lease=False).read(survey_directory(path, name))
+            keys = self.settings.results.own_keys
+            inbox = Inbox(folder, "*", frozenset(), ask_lease=False, result_keys=keys)
+            return inbox.read(survey_directory(path, name))
         return None
 
 

@@ -87,9 +87,10 @@ class Flow:
         self.trouble: Trouble | None = None
 
     def apply(self, settings: Settings) -> None:
-        """Take new settings of watch, rules, settling, log and report."""
+        """Take new settings of watch, results, rules, settling, log and report."""
         self.rules = settings.rule_set
         self.inbox.select(settings.watch.task_glob)
+        self.inbox.result_keys = settings.results.own_keys
         self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
         self.intake.apply(settings)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import Limits
 from emosieve.judge.ruleset import OwnRule, RuleSet
 from emosieve.settings import refusals
@@ -65,6 +66,41 @@ class Settle(Section):
             if name in {"", ".", ".."} or "/" in name:
                 raise Refused(refusals.REQUIRED_PATH(name=name))
         return require
+
+
+_KEY_LIMIT = 64
+
+
+class Results(Section):
+    """Keys of result.json that a writer of one's own gives other names than any that is known."""
+
+    emotion_keys: tuple[str, ...] = ()
+    """further keys of result.json for the main emotion, exactly as written there"""
+    confidence_keys: tuple[str, ...] = ()
+    """further keys of result.json for the main confidence, exactly as written there"""
+    score_keys: tuple[str, ...] = ()
+    """further keys of result.json for the scores, exactly as written there"""
+
+    @field_validator("*")
+    @classmethod
+    def _plain_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if not key.strip() or len(key) > _KEY_LIMIT or not key.isprintable():
+                raise Refused(refusals.RESULT_KEY(most=_KEY_LIMIT))
+        return keys
+
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Self:
+        keys = [*{*self.emotion_keys}, *{*self.confidence_keys}, *{*self.score_keys}]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise Refused(refusals.RESULT_KEY_TWICE(key=twice))
+        return self
+
+    @property
+    def own_keys(self) -> OwnKeys:
+        """The keys, as the reader of results takes them."""
+        return OwnKeys(self.emotion_keys, self.confidence_keys, self.score_keys)
 
 
 class Filing(Section):
@@ -192,6 +228,7 @@ class Settings(BaseSettings):
     """IANA name such as Asia/Shanghai, or local: offsets in the log, days in the report"""
     watch: Watch = Watch()
     settle: Settle = Settle()
+    results: Results = Results()
     rules: Rules = Rules()
     profiles: dict[str, Profile] = SHIPPED_PROFILES
     """limits and actions by name; a profile of your own stands beside the shipped ones"""

@@ -54,6 +54,8 @@ NOT_JSON = Phrase(
     "环境变量：{variable}：JSON 语法有误：{cause}；请写成 {example} 这样",
 )
 _FILES_EXAMPLE = '["result.json"]'
+_KEYS_EXAMPLE = '["emotion_probs"]'
+_RESULT_KEYS = "results."
 _RULES_EXAMPLE = '[{"name": "close_call", "when": "gap < 0.1"}]'
 _RULES_IN_TOML = '[{name = "close_call", when = "gap < 0.1"}]'
 _TABLE_EXAMPLE = '{"KEY": VALUE}'
@@ -108,6 +110,14 @@ NOTHING_REQUIRED = Phrase(
     '至少写一个文件名，例如 ["result.json"]',
 )
 REQUIRED_PATH = Phrase("{name!r} must be the plain name of a file", "{name!r} 应为单个文件名，不能带路径")
+RESULT_KEY = Phrase(
+    "write each key as it stands in result.json, as emotion_probs; at most {most} printable characters",
+    "请逐个写 result.json 里的键名，例如 emotion_probs；必须可显示，最多 {most} 个字符",
+)
+RESULT_KEY_TWICE = Phrase(
+    "results.emotion_keys, confidence_keys and score_keys name {key!r} twice; a key has one meaning",
+    "results 的 emotion_keys、confidence_keys、score_keys 中有两处写了 {key!r}；一个键只能有一种含义",
+)
 DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
 DESTINATION = Phrase(
     "write a single folder name under the root, or an absolute path elsewhere",
@@ -184,6 +194,7 @@ _WORDS: Mapping[str, Phrase] = MappingProxyType(
     },
 )
 """By the type of pydantic's error, whose context gives the values."""
+_LIST_OF_KEYS = Phrase("must be a list, as {example}", "必须是列表，例如 {example}")
 _CHOICES = Phrase("{others} or {last}", "{others} 或 {last}")
 _OTHER = Phrase("{message}", "{message}")
 _PERCENT = Phrase(
@@ -219,6 +230,8 @@ def replaced_rule(origin: str, key: str, name: str, winner: str) -> Message:
 
 def not_json(variable: str, key: str, cause: str, *, is_table: bool) -> Message:
     """Refuse a variable whose value should be JSON, with one that is."""
+    if key.startswith(_RESULT_KEYS):
+        return NOT_JSON(variable=variable, cause=cause, example=_KEYS_EXAMPLE)
     example = _RULES_EXAMPLE if key == OWN_RULES_KEY else _TABLE_EXAMPLE if is_table else _FILES_EXAMPLE
     return NOT_JSON(variable=variable, cause=cause, example=example)
 
@@ -274,6 +287,8 @@ def _reason(problem: ErrorDetails, origin: str) -> Message:
         return _WORDS[kind](choices=_CHOICES(others=listed(others.split(", ")), last=last))
     if kind in {"tuple_type", "model_type"} and key.startswith(OWN_RULES_KEY):
         return _own_rules(origin)
+    if kind == "tuple_type" and key.startswith(_RESULT_KEYS):
+        return _LIST_OF_KEYS(example=_KEYS_EXAMPLE)
     phrase = _WORDS.get(kind)
     return phrase(key=key, **context) if phrase else _OTHER(message=problem["msg"])
 

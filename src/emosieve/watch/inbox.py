@@ -15,6 +15,7 @@ from itertools import islice
 
 from emosieve.errors import BadResult
 from emosieve.judge.document import SIZE_LIMIT
+from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result, read_result
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import birth_time_ns, is_open_for_writing
@@ -27,6 +28,7 @@ RESULT_NAMES = ("result.json", "result_frame.json")
 UNPRINTABLE = Phrase("its name is not printable UTF-8", "名字不是可显示的 UTF-8 文本")
 SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
+_NO_KEYS = OwnKeys()
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 DEPTH_LIMIT = 16
 """Levels below a task that are looked at."""
@@ -128,10 +130,20 @@ class Inbox:
         task_glob: which directory names are tasks.
         reserved: names under the root that are never tasks: the destinations and emosieve's own.
         ask_lease: whether a read lease tells writers here (a local file system).
+        result_keys: what an installation calls keys of its result files.
     """
 
-    def __init__(self, root: str, task_glob: str, reserved: frozenset[str], *, ask_lease: bool) -> None:
+    def __init__(
+        self,
+        root: str,
+        task_glob: str,
+        reserved: frozenset[str],
+        *,
+        ask_lease: bool,
+        result_keys: OwnKeys = _NO_KEYS,
+    ) -> None:
         self.root = root
+        self.result_keys = result_keys
         self.select(task_glob)
         self.reserved = reserved
         self._ask_lease = ask_lease
@@ -214,7 +226,7 @@ class Inbox:
                 if self._ask_lease and self._has_writer(descriptor):
                     open_files.append(file.name)
                 if file is result_file:
-                    result, digest = _read_result(descriptor, file)
+                    result, digest = _read_result(descriptor, file, self.result_keys)
                 elif file.name.lower().endswith((".wav", ".npy")):
                     length = declared_length(file.name, os.pread(descriptor, HEAD_BYTES, 0))
                     if length is not None and file.size < length:
@@ -296,7 +308,7 @@ def open_file(directory: int, file: FileStat, *, must: bool) -> int | None:
             os.close(folder)
 
 
-def _read_result(descriptor: int, file: FileStat) -> tuple[Result | BadResult, str | None]:
+def _read_result(descriptor: int, file: FileStat, own: OwnKeys) -> tuple[Result | BadResult, str | None]:
     status = os.fstat(descriptor)
     if (status.st_ino, status.st_size, status.st_mtime_ns) != (file.inode, file.size, file.mtime_ns):
         raise FileNotFoundError(errno.ESTALE, "changed while it was read", file.name)
@@ -309,7 +321,7 @@ def _read_result(descriptor: int, file: FileStat) -> tuple[Result | BadResult, s
         raise FileNotFoundError(errno.ESTALE, "changed while it was read", file.name)
     digest = hashlib.sha256(data).hexdigest()[:32]
     try:
-        return read_result(data), digest
+        return read_result(data, own), digest
     except BadResult as error:
         return BadResult(f"{file.name} {error}"), digest
 
