@@ -235,9 +235,9 @@ def test_a_given_confidence_is_kept_beside_the_scores() -> None:
 
 
 @pytest.mark.parametrize("document", [{}, [], {"scores": {}}, {"scores": [], "labels": []}, {"note": 1}, [1]])
-def test_no_scores_at_all_is_a_result_without_numbers(document: Any) -> None:
-    """A document without scores reads as a result that has none, and is left to the rules."""
-    assert Result(None, None, {}) == read(document)
+def test_a_file_in_which_nothing_is_known_is_no_result(document: Any) -> None:
+    """What was not understood is never judged: it is refused, and not taken for a result without scores."""
+    assert reason(document).startswith(("has the keys ", "holds no scores, no emotion and no confidence"))
 
 
 def test_unknown_extra_keys_are_fine() -> None:
@@ -324,11 +324,10 @@ def test_nine_scores_without_labels_are_the_nine_classes() -> None:
     [
         ({"scores": [0.9, 0.1]}, "scores has 2 numbers and no labels"),
         ({"labels": ["sad"], "scores": [0.9, 0.1]}, "scores has 2 numbers and 1 labels"),
-        ({"labels": "sad", "scores": [0.9]}, "scores has 1 numbers and no labels"),
-        ({"labels": ["sad"], "scores": []}, "scores has 0 numbers and 1 labels"),
+        ({"labels": "sad", "scores": [0.9, 0.1]}, "scores has 2 numbers and no labels"),
         ({"labels": [True], "scores": [0.9]}, "labels holds a boolean"),
         ({"labels": [None], "scores": [0.9]}, "labels holds null"),
-        ({"scores": "0.9"}, "scores is a text, not an object or a list"),
+        ({"scores": "high"}, "scores is a text, not an object or a list"),
         ({"scores": False}, "scores is a boolean, not an object or a list"),
     ],
 )
@@ -356,7 +355,9 @@ def test_index_keys_alone_are_no_scores() -> None:
 
 def test_a_dict_of_very_many_keys_is_not_searched() -> None:
     """An object with more than 256 keys is not taken for a dict of labels."""
-    assert dict(read({"happy": 0.5} | {f"key {number}": 0 for number in range(256)}).scores) == {}
+    many = {"happy": 0.5} | {f"key {number}": 0 for number in range(256)}
+    assert reason(many).startswith("has the keys happy, key 0, ")
+    assert dict(read(many | {"scores": {"sad": 0.9}}).scores) == {"sad": 0.9}
 
 
 def test_more_than_256_scores_are_refused() -> None:
@@ -462,7 +463,7 @@ def test_a_granularity_beside_frames_is_kept() -> None:
 @pytest.mark.parametrize("key", FRAME_KEYS)
 def test_a_list_of_other_things_is_no_list_of_frames(key: str) -> None:
     """A list that holds no object and no list is an extra key."""
-    assert dict(read({key: ["a", 1, None]}).scores) == {}
+    assert dict(read({"emotion": "sad", "confidence": 0.9, key: ["a", 1, None]}).scores) == {}
 
 
 @pytest.mark.parametrize(("frame", "kind"), [(7, "a number"), (None, "null"), ("x", "a text")])
@@ -474,7 +475,8 @@ def test_a_broken_frame_is_named(frame: Any, kind: str) -> None:
 def test_a_bad_number_in_a_frame_is_named() -> None:
     """A number out of range is refused with the frame and the label it stands at."""
     document = {"frames": [{"scores": {"sad": 0.5}}, {"scores": {"sad": -0.5}}]}
-    assert reason(document) == "frame 1: scores.sad is -0.5, out of range 0 to 1"
+    expected = "frame 1: scores.sad is -0.5, out of range 0 to 1; if these are logits, write their softmax"
+    assert expected == reason(document)
 
 
 # Percent
@@ -500,13 +502,13 @@ def test_a_bad_number_in_a_frame_is_named() -> None:
 )
 def test_a_confidence_may_be_percent(confidence: Any, expected: float) -> None:
     """A text with a percent sign, or a number above 1.5 and at most 100, is percent; the rest is a share."""
-    assert pytest.approx(expected, abs=1e-15) == read({"confidence": confidence}).confidence
+    assert pytest.approx(expected, abs=1e-15) == read({"emotion": "sad", "confidence": confidence}).confidence
 
 
 @pytest.mark.parametrize("confidence", [1.0000001192, 1.002, 1.02])
 def test_a_confidence_just_above_one_is_one(confidence: float) -> None:
     """Numbers in (1, 1.02] are rounding and are clamped to 1."""
-    assert read({"confidence": confidence}).confidence == 1.0
+    assert read({"emotion": "sad", "confidence": confidence}).confidence == 1.0
 
 
 @pytest.mark.parametrize("score", [1.0000001192, 1.002, 1.02])
@@ -527,10 +529,13 @@ def test_scores_that_sum_to_about_a_hundred_are_percent(total: float) -> None:
     assert {"angry": 0.005, "happy": 0.595, "sad": (total - 60) / 100} == pytest.approx(dict(result.scores))
 
 
-@pytest.mark.parametrize(("sad", "happy"), [(50, 29.9), (61, 60), (1.6, 0.1), (90, 40)])
-def test_scores_that_do_not_sum_to_about_a_hundred_are_not_percent(sad: float, happy: float) -> None:
-    """Above 1.5 but with another sum, the first score is refused as a share."""
-    assert f"scores.sad is {sad:g}, out of range 0 to 1" == reason({"scores": {"sad": sad, "happy": happy}})
+@pytest.mark.parametrize(
+    ("sad", "happy"), [(61, 60), (1.6, 0.1), (90, 40), (4.9, 3.1), (250, 10), (5.1, -2.0)]
+)
+def test_numbers_that_cannot_be_percent_are_refused(sad: float, happy: float) -> None:
+    """Above 1, neither a whole nor the highest of one, and no confidence to go by: logits, perhaps, or counts."""
+    expected = f"scores.sad is {sad:g}, out of range 0 to 1; if these are logits, write their softmax"
+    assert expected == reason({"scores": {"sad": sad, "happy": happy}})
 
 
 def test_a_percent_sign_speaks_for_its_score_alone() -> None:
@@ -631,7 +636,7 @@ def test_an_empty_file_is_said_to_be_empty(data: bytes) -> None:
 @pytest.mark.parametrize("data", [b'{"a": "\xff"}', b'{"a": "\xff\\u0041"}', '{"a": "快乐"}'.encode("gbk")])
 def test_another_encoding_is_said_to_be_one(data: bytes) -> None:
     """Text that is not UTF-8 is not taken for a torn file."""
-    assert reason(data) == "is not UTF-8 text (GBK, perhaps?)"
+    assert reason(data) == "is not UTF-8 text (GBK, perhaps?); save it as UTF-8"
 
 
 def test_a_file_over_16_mib_is_refused() -> None:
@@ -702,17 +707,20 @@ def test_no_timestamp_or_granularity_is_a_reason_to_refuse(
 
 def test_a_long_timestamp_is_cut() -> None:
     """No text of the file enters the log at any length."""
-    assert read({"timestamp": "x" * 100_000}).timestamp == "x" * 200 + "…"
+    assert read({"emotion": "sad", "timestamp": "x" * 100_000}).timestamp == "x" * 200 + "…"
 
 
 def test_a_lone_surrogate_in_the_emotion_is_escaped() -> None:
     """An emotion that no encoding can write is a class of its own under its escaped text."""
-    assert read_result(b'{"emotion": "\\ud800"}').emotion == "\\ud800"
+    assert read_result(b'{"emotion": "\\ud800", "confidence": 0.9}').emotion == "\\ud800"
 
 
 def test_a_label_in_a_reason_is_escaped() -> None:
     """A reason never carries a control sequence to the terminal."""
-    assert reason({"scores": {"\x1b[2J": 7}}) == "scores.\\u001b[2J is 7, out of range 0 to 1"
+    assert (
+        reason({"scores": {"\x1b[2J": 7}})
+        == "scores.\\u001b[2J is 7, out of range 0 to 1; if these are logits, write their softmax"
+    )
 
 
 # The numbers that rules look at

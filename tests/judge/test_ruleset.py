@@ -227,10 +227,16 @@ def test_an_emotion_that_is_not_the_highest_is_flagged() -> None:
     assert ("scores_inconsistent", 0.5, 0, words) == (found.rule, found.observed, found.limit, found.message)
 
 
-@pytest.mark.parametrize("emotion", ["excited", None])
+@pytest.mark.parametrize("emotion", ["sad", None])
 def test_an_emotion_without_a_score_is_flagged(emotion: str | None) -> None:
     """An emotion that the scores do not know counts as 0 there."""
     assert only(judged(0.7, {"happy": 0.7}, emotion)).observed == 0.7
+
+
+def test_a_foreign_emotion_is_no_contradiction_by_its_spelling() -> None:
+    """A word that is none of the nine classes may stand in the scores under another spelling."""
+    assert fired(judged(0.7, {"excited": 0.7, "happy": 0.2}, "兴奋")) == []
+    assert only(judged(0.9, {"excited": 0.7, "happy": 0.2}, "兴奋")).rule == "scores_inconsistent"
 
 
 @pytest.mark.parametrize("emotion", ["happy", "sad"])

@@ -1,5 +1,6 @@
 """The forms of a result file: whether its scores are the file's own, of frames, or within a wrapper. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,8 @@ from emosieve.errors import BadResult
 from emosieve.judge.document import DEPTH_LIMIT
 from emosieve.judge.keys import OBJECT_LIMIT, Entries, OwnKeys, collect, roles_of
 from emosieve.judge.labels import CLASSES
-from emosieve.judge.pairs import Pairs, flat, pairs_in_list, scores_in, side_by_side, single, squeeze
-from emosieve.judge.shares import AGREEING, HUNDRED, is_number, is_plain, is_whole, kind_of
+from emosieve.judge.pairs import Pairs, flat, is_row, pairs_in_list, scores_in, side_by_side, single, squeeze
+from emosieve.judge.shares import AGREEING, HUNDRED, is_plain, is_whole, kind_of
 from emosieve.judge.unjudged import (
     ONE_RECORDING,
     identities,
@@ -84,7 +85,7 @@ def _frames_in(entries: Entries, own: OwnKeys) -> list[Row]:
     """The scores of each frame of the first list of frames; empty where there is none with scores."""
     labels = next((value for _, value in entries.of("emotion") if isinstance(value, list)), None) or CLASSES
     for key, value in entries.of("frames", "wrapper", "number", "emotion"):
-        frames = squeeze(value)
+        frames = squeeze(value, to_rows=True)
         if not isinstance(frames, list) or not any(isinstance(frame, dict | list) for frame in frames):
             continue
         may_wrap = "wrapper" in roles_of(key)
@@ -162,7 +163,7 @@ def _pairs_of_row(
     row: list[Any], own: OwnKeys, labels: Sequence[Any], where: str, *, may_wrap: bool
 ) -> Pairs:
     row = squeeze(row)
-    if row and all(map(is_number, row)):
+    if is_row(row):
         try:
             return side_by_side("scores", row, Entries({}), labels)
         except BadResult as error:
@@ -185,13 +186,16 @@ def _unwrapped(entries: Entries, own: OwnKeys) -> dict[str, Any] | None:
         inner = _object_in(squeeze(value))
         if inner:
             return {**{name: one for name, one in document.items() if name != key}, **inner}
-    unknown = ((key, _object_in(value)) for key, value in document.items() if not own.roles.get(key) and key)
-    within = {
+    unknown = [key for key in document if key and key not in own.roles and not roles_of(key)]
+    objects = {key: inner for key in unknown if (inner := _object_in(document[key]))}
+    results = {key: inner for key, inner in objects.items() if _says_so(inner, own)}
+    labelled = {key: inner for key, inner in objects.items() if flat(collect(inner, own))}
+    refuse_objects_of_recordings({**results, **labelled})
+    within = results or {
         key: inner
-        for key, inner in unknown
-        if inner and not roles_of(key) and _is_result(inner, entries, own)
+        for key, inner in labelled.items()
+        if _must_be_scores(inner, entries, own, is_lone=len(unknown) == 1)
     }
-    refuse_objects_of_recordings(within)
     for key, inner in within.items():
         return {**{name: one for name, one in document.items() if name != key}, **inner}
     return None
@@ -205,20 +209,22 @@ def _object_in(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _is_result(value: Mapping[str, Any], around: Entries, own: OwnKeys) -> bool:
-    """Whether an object under an unknown key is a result: by its words, or by shares that can be nothing else."""
-    if len(value) > OBJECT_LIMIT:
-        return False
-    entries = collect(value, own)
-    if entries.of("emotion", "number"):
-        return True
-    numbers = [number for _, number in flat(entries) if is_plain(number) and 0 <= number <= HUNDRED]
-    total = sum(numbers)
+def _says_so(value: Mapping[str, Any], own: OwnKeys) -> bool:
+    """Whether an object under an unknown key is a result by its words."""
+    return len(value) <= OBJECT_LIMIT and bool(collect(value, own).of("emotion", "number"))
+
+
+def _must_be_scores(value: Mapping[str, Any], around: Entries, own: OwnKeys, *, is_lone: bool) -> bool:
+    """Whether labels under an unknown key can be nothing but the scores: they make a whole, and agree with the rest."""
+    numbers = [
+        number for _, number in flat(collect(value, own)) if is_plain(number) and 0 <= number <= HUNDRED
+    ]
+    total = math.fsum(numbers)
     confidence = around.first("confidence")
-    agrees = confidence is None or (
-        is_plain(confidence)
-        and any(
+    if not is_plain(confidence):
+        agrees = is_lone and confidence is None
+    else:
+        agrees = any(
             abs(max(numbers, default=0.0) - one) <= AGREEING for one in (confidence, confidence * HUNDRED)
         )
-    )
     return agrees and (is_whole(total) or is_whole(total / HUNDRED))

@@ -20,14 +20,15 @@ Items = list[tuple[str, Any]]
 WORDS: Final[Mapping[Role, str]] = MappingProxyType(
     {
         # A text is the main emotion; a list of texts, the labels; an object or a list of pairs, the scores.
-        "emotion": "emotion label class category mood sentiment prediction predicted pred lab candidate "
+        "emotion": "emotion label class category mood sentiment prediction predicted pred lab text_lab candidate "
         "情感 情绪 情緒 标签 標籤 类别 類別 心情",
         # A number is the main confidence; a list of them, an object or a list of pairs, the scores.
         "confidence": "confidence conf certainty 置信度 可信度 信心 把握",
         "number": "score prob probability proba softmax distribution dist likelihood posterior percentage percent "
         "out_prob output_prob 得分 分数 分數 评分 評分 概率 機率 概率分布 分布 百分比",
         "frames": "result frame segment timeline window chunk interval utterance sentence 帧 片段 分段 时间线 句子",
-        "wrapper": "topk top_k top2 top3 top5 top9 ranking data result output response resp payload body content item detail info analysis return value "
+        "wrapper": "topk top_k top2 top3 top5 top9 ranking "
+        "data result output response resp payload body content item detail info analysis return value "
         "数据 數據 结果 結果 返回 输出 輸出 响应 详情 识别结果 分析结果 内容",
         # In a list of pairs alone: {"name": "happy", "value": 0.9}.
         "weak_label": "name key tag type title id 名称 名稱",
@@ -65,7 +66,7 @@ _QUALIFIED: Final[frozenset[Role]] = frozenset(
 _QUALIFYING: Final = (
     "all avg average class classification category detailed detected dominant emo emotion emotional ser final full "
     "highest k label main max mean model out output overall per pred predict predicted prediction primary prob "
-    "probability raw result score text top top1 topk utterance frame segment softmax recognition analysis"
+    "probability raw result score top top1 topk utterance frame segment softmax recognition analysis"
 )
 _QUALIFIERS: Final = frozenset(_QUALIFYING.split())
 _CHINESE: Final = re.compile(

@@ -49,7 +49,7 @@ def _pairs_under(key: str, value: Any, entries: Entries, own: OwnKeys, labels: S
         return _pairs_of_map(value, own, may_be_foreign="number" in roles)
     if not isinstance(value, list) or not value:
         return []
-    if all(map(is_number, value)):
+    if is_row(value):
         # A word that can mean anything counts only beside labels.
         is_labelled = any(isinstance(squeeze(one), list) for _, one in entries.of("emotion"))
         is_meant = "number" in roles or "confidence" in roles or ("weak_number" in roles and is_labelled)
@@ -92,6 +92,13 @@ def side_by_side(key: str, numbers: Sequence[Any], entries: Entries, labels: Seq
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise BadResult(f"labels holds {kind_of(label)}")
     return list(zip(map(str, matching), numbers, strict=True))
+
+
+def is_row(values: Sequence[Any]) -> bool:
+    """Whether a list is of numbers; what a placeholder's number is does not matter."""
+    return any(map(is_number, values)) and all(
+        one is None or isinstance(one, bool) or is_number(one) for one in values
+    )
 
 
 def pairs_in_list(entries: Sequence[Any], own: OwnKeys) -> Pairs:
@@ -194,8 +201,10 @@ def is_label(value: Any) -> bool:
     )
 
 
-def squeeze(value: Any) -> Any:
-    """A list without the leading dimensions of 1 that a batch of one gives it."""
+def squeeze(value: Any, *, to_rows: bool = False) -> Any:
+    """A list without the leading dimensions of 1 that a batch of one gives it; ``to_rows`` leaves a list of rows."""
     while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        if to_rows and not any(isinstance(one, dict | list) for one in value[0]):
+            break
         value = value[0]
     return value

@@ -182,10 +182,10 @@ def _read_form(form: Form, own: OwnKeys) -> Result:
 
 def _refuse_nothing(form: Form, emotion: str | None) -> None:
     """Leave to the rules only what says an emotion, by a word that is known or with a confidence."""
-    if emotion is None or (emotion not in _KNOWN and form.entries.first("confidence") is None):
-        refuse_unknown(form.entries)
     for entries in form.levels:
         refuse_unread(entries)
+    if emotion is None or (emotion not in _KNOWN and form.entries.first("confidence") is None):
+        refuse_unknown(form.entries)
 
 
 def _read_emotion(form: Form, scores: Mapping[str, float], own: OwnKeys) -> str | None:
