@@ -144,6 +144,7 @@ def test_a_label_with_its_score_is_a_score(document: Any) -> None:
         ({"emotion": "frustrated", "confidence": 0.9, "scores": {}}, "frustrated"),
         ({"text": "…", "emotion": "NEUTRAL", "confidence": 0.9, "event": "Speech"}, "neutral"),
         ({"emotion": "W", "confidence": 0.9}, "angry"),
+        ({"emotion": ["neutral"], "confidence": "90%"}, "neutral"),
     ],
 )
 def test_an_emotion_with_a_confidence_needs_no_scores(document: Any, emotion: str) -> None:
@@ -273,6 +274,37 @@ def test_several_whole_results_are_several_recordings() -> None:
 def test_a_batch_of_lists_is_several_recordings() -> None:
     """Several lists of pairs in one list are what a pipeline writes for several files."""
     assert reason([PAIRS, PAIRS]).startswith("holds several lists of labels with scores, each of a recording")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [{"label": "happy", "score": 0.9}, {"label": "sad", "score": 0.8}],
+        [{"label": "happy", "score": 0.9}, {"label": "happy", "score": 0.8}],
+        {"data": [{"emotion": "happy", "confidence": 0.9}, {"emotion": "happy", "confidence": 0.8}]},
+        {"start": [0, 2], "labels": ["happy", "sad"], "scores": [0.5, 0.4]},
+    ],
+)
+def test_labels_of_several_moments_are_no_scores_of_one(document: Any) -> None:
+    """Labels that do not exclude each other, or stand there twice, are of several moments or files."""
+    assert "several moments or recordings" in reason(document) or "for each of 2 times" in reason(document)
+
+
+def test_scores_of_a_model_that_asks_for_each_class_are_read() -> None:
+    """Scores that sum to more than a whole are read where they are a map, or the file names its emotion."""
+    scores = {"happy": 0.93, "surprised": 0.91, "neutral": 0.2}
+    pairs = [{"label": label, "score": score} for label, score in scores.items()]
+    assert (
+        scores
+        == dict(read({"scores": scores}).scores)
+        == dict(read({"emotion": "happy", "scores": pairs}).scores)
+    )
+
+
+def test_more_pairs_than_classes_are_refused() -> None:
+    """A list of 257 labels is no list of frames."""
+    pairs = [{"label": f"mood {number}", "score": 0.001} for number in range(1000)]
+    assert "has 257 scores; more than 256 is not a result" == reason(pairs)
 
 
 def test_rows_that_may_be_either_are_refused() -> None:
@@ -527,6 +559,7 @@ def test_any_document_of_known_words_is_a_sound_result_or_refused(document: Any)
     st.sampled_from(SAME_SCORES),
     st.lists(st.sampled_from(["data", "result", "output", "payload"]), max_size=5),
 )
+@settings(deadline=None)
 def test_wrappers_around_wrappers_change_nothing(document: Any, wrappers: list[str]) -> None:
     """What is wrapped several times over reads as what is within."""
     wrapped = document

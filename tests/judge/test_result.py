@@ -201,7 +201,8 @@ def test_an_index_out_of_range_is_refused(index: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("emotion", "kind"), [(True, "a boolean"), (3.5, "a number"), (["happy"], "a list"), ({}, "an object")]
+    ("emotion", "kind"),
+    [(True, "a boolean"), (3.5, "a number"), (["happy", "sad"], "a list"), ({}, "an object")],
 )
 def test_an_emotion_that_is_no_label_is_refused(emotion: Any, kind: str) -> None:
     """A boolean, a fraction, a list or an object cannot name an emotion."""

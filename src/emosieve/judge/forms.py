@@ -1,7 +1,7 @@
 """The forms of a result file: whether its scores are the file's own, of frames, or within a wrapper. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Row:
     """Labels with their numbers, of the file or of one frame; ``where`` goes before a label in a refusal."""
 
     where: str
-    pairs: Pairs
+    pairs: Collection[tuple[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,25 @@ def _frames_in(entries: Entries, own: OwnKeys) -> list[Row]:
             _refuse_rows(key, frames, entries)
         rows = _read_rows(frames, own, labels, may_wrap=may_wrap)
         if rows:
+            if may_wrap or "frames" not in roles_of(key):
+                _refuse_bare_labels(frames, rows, own)
             return rows
     return []
+
+
+def _refuse_bare_labels(frames: Sequence[Any], rows: Sequence[Row], own: OwnKeys) -> None:
+    """Refuse labels with one number each, of which nothing tells a time: a batch of recordings looks the same."""
+    first = frames[0]
+    has_more = (
+        not isinstance(first, dict)
+        or len(first) == 1
+        or any(isinstance(one, dict | list) for one in first.values())
+    )
+    bare = not has_more and all(len(row.pairs) == 1 for row in rows)
+    if bare and not collect(frames[0], own).of("moment"):
+        raise BadResult(
+            f"holds {len(rows)} labels with a number each, of several moments or recordings; {ONE_RECORDING}"
+        )
 
 
 def _refuse_rows(key: str, frames: Sequence[Any], entries: Entries) -> None:
@@ -144,7 +161,7 @@ def _row_of(frame: Mapping[str, Any], own: OwnKeys, labels: Sequence[Any], where
     scores = frame.get("scores")
     # As nearly always, and cheaper than to ask for every other way.
     if isinstance(scores, dict) and scores and not own.roles:
-        return Row(f"{where}scores.", list(scores.items()))
+        return Row(f"{where}scores.", scores.items())
     entries = collect(frame, own)
     try:
         for _ in range(DEPTH_LIMIT):

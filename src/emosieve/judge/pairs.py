@@ -4,7 +4,9 @@ Each function looks for one way: a map of labels, lists side by side, a list of 
 object's own keys, one label with its number.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from emosieve.errors import BadResult
@@ -15,6 +17,7 @@ from emosieve.text import escape
 
 Pairs = list[tuple[str, Any]]
 
+_MOST_OF_ONE: Final = 1.1
 _DIMENSIONS: Final = frozenset({"valence", "arousal", "dominance", "activation"})
 
 
@@ -37,10 +40,30 @@ def scores_in(entries: Entries, own: OwnKeys, labels: Sequence[Any] = CLASSES) -
             trouble = trouble or error
             continue
         if pairs:
+            _refuse_several_moments(key, value, pairs, entries)
             return key, pairs
     if trouble is not None:
         raise trouble
     return "", flat(entries) or single(entries)
+
+
+def _refuse_several_moments(key: str, value: Any, pairs: Pairs, entries: Entries) -> None:
+    """Refuse pairs that make more than a whole, and numbers beside as many times: they may be of several moments."""
+    if not isinstance(value, list):
+        return
+    total = math.fsum(value for _, value in pairs if is_plain(value) and 0 <= value <= 1)
+    is_told = entries.first("confidence") is not None or any(
+        is_label(value) for _, value in entries.of("emotion")
+    )
+    if total > _MOST_OF_ONE and not is_told and not is_row(squeeze(value)):
+        raise BadResult(
+            f"{escape(key) or 'its list'} has scores that sum to {total:.2f}, of several moments or recordings; "
+            'moments stand under "frames", and a task is one recording'
+        )
+    if any(isinstance(value, list) and 1 < len(value) == len(pairs) for _, value in entries.of("moment")):
+        raise BadResult(
+            f"{escape(key)} has a score for each of {len(pairs)} times; write each of them as a frame"
+        )
 
 
 def _pairs_under(key: str, value: Any, entries: Entries, own: OwnKeys, labels: Sequence[Any]) -> Pairs:
@@ -105,7 +128,8 @@ def pairs_in_list(entries: Sequence[Any], own: OwnKeys) -> Pairs:
     """A list of pairs, each an object with a label and a number, a list of both, or an object of one label."""
     pairs: Pairs = []
     labels: set[str] = set()
-    for entry in entries:
+    # One more than is allowed is enough for a refusal.
+    for entry in islice(entries, OBJECT_LIMIT + 1):
         pair = _pair_of(entry, own)
         # The same label twice: these are no scores of one moment.
         if pair is None or pair[0] in labels:

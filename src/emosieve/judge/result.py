@@ -203,6 +203,8 @@ def _read_emotion(form: Form, scores: Mapping[str, float], own: OwnKeys) -> str 
 
 
 def _class_of_emotion(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
