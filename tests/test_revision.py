@@ -137,6 +137,25 @@ class TestReclassify:
         assert [0.8] == [finding["limit"] for finding in event["findings"]]
         assert [] == event["was_findings"]
 
+    def test_scores_that_are_read_only_now_decide(
+        self, root: Path, make_task: MakeTask, filed: Intake
+    ) -> None:
+        """A task without scores is judged by those that its file has under a key that is named since."""
+        make_task(
+            "outputs_4", b'{"emotion": "tense", "confidence": 0.9, "vector": {"tense": 0.9, "dull": 0.1}}'
+        )
+        settings = Settings.model_validate({"settle": {"quiet_seconds": 0.001, "give_up_seconds": 0.002}})
+        flow = Flow(str(root), settings)
+        flow.scan()
+        while flow.settling.pending_count:
+            flow.step()
+        assert ["outputs_2", "outputs_4"] == names_in(root / "low_quality")
+        assert [] == list(reclassify(filed, RuleSet()))
+        filed.apply(Settings.model_validate({"results": {"score_keys": ["vector"]}}))
+        (change,) = reclassify(filed, RuleSet())
+        assert ("low_quality/outputs_4", "normal") == (change.proposal.source, change.proposal.folder)
+        assert {"tense": 0.9, "dull": 0.1} == change.proposal.body["scores"]
+
     def test_the_findings_that_are_taken_back_are_logged(self, root: Path, filed: Intake) -> None:
         """A task that the rules let go says which rules had held it."""
         (change,) = reclassify(filed, RuleSet(Limits(min_confidence=0.3)))

@@ -223,13 +223,15 @@ def _look_at(inbox: Inbox, name: str, location: str, was: str, rules: RuleSet) -
 
 
 def _judged_anew(filed: _Filed, event: Event, rules: RuleSet) -> Proposal:
-    """By what its decision was about, where its result is still the same; else by what stands there.
+    """By what its decision was about, where its result is still the same and was understood; else by what stands there.
 
     A wav that somebody deleted since, or that cannot be measured here, was measured then; how long
     a task was waited for, and what was still open, nobody can see any more.
     """
     settled, audio = filed.settled, filed.audio
-    if event.get("result_digest") == settled.digest and has_evidence(event):
+    # Scores that were not found then, and are now, are of another reader or of another results.score_keys.
+    is_understood = bool(event.get("scores")) or not settled.result.scores
+    if event.get("result_digest") == settled.digest and has_evidence(event) and is_understood:
         logged = evidence_of(event)
         settled = replace(settled, result=logged.result, oddities=event.get("oddities") or {})
         audio = fuller(event.get("audio"), audio)

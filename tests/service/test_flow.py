@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from conftest import FakeTime, MakeTask, names_in, read_log, result_bytes
 from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
+from emosieve.judge.keys import OwnKeys
 from emosieve.record import report_rebuild
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
@@ -205,10 +206,10 @@ def test_a_fault_in_one_task_is_told_and_the_others_go_on(
     flow = flow_of(root, time)
     read_result = __import__("emosieve.watch.inbox", fromlist=["read_result"]).read_result
 
-    def stumble(data: bytes) -> Any:
+    def stumble(data: bytes, own: OwnKeys) -> Any:
         if b"poison" in data:
             raise ZeroDivisionError
-        return read_result(data)
+        return read_result(data, own)
 
     monkeypatch.setattr("emosieve.watch.inbox.read_result", stumble)
     with capture_logs() as events:
@@ -265,6 +266,17 @@ def test_new_settings_reach_every_part(root: Path, make_task: MakeTask, time: Fa
 
     assert ["outputs_20240104_223000"] == names_in(root / "low_quality")
     assert 5 == flow.settling.policy.quiet_seconds
+
+
+def test_keys_of_ones_own_follow_a_reload(root: Path, make_task: MakeTask, time: FakeTime) -> None:
+    """A result under keys that the settings come to name is read by them."""
+    flow = flow_of(root, time)
+    make_task("outputs_1", b'{"emotion": "happy", "confidence": 0.9, "vector": {"happy": 0.6, "sad": 0.4}}')
+    flow.apply(Settings.model_validate({"results": {"score_keys": ["vector"]}}))
+    flow.scan()
+    flow.step()
+
+    assert {"happy": 0.6, "sad": 0.4} == read_log(root)[0]["scores"]
 
 
 def test_how_long_a_task_has_stood(root: Path, make_task: MakeTask, time: FakeTime) -> None:

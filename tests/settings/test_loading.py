@@ -379,6 +379,17 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
             ["[settle]", "require = ['a/b']"],
             "settle.require = ['a/b']: 'a/b' must be the plain name of a file",
         ),
+        (
+            ["[results]", 'score_keys = "vector"'],
+            'results.score_keys = vector: must be a list, as ["emotion_probs"]',
+        ),
+        (
+            ["[results]", 'emotion_keys = [" "]'],
+            (
+                "results.emotion_keys = [' ']: write each key as it stands in result.json, as emotion_probs; "
+                "at most 64 printable characters"
+            ),
+        ),
         (["[settle]", "require = [5]"], "settle.require.0 = 5: must be text, in quotes"),
         (['language = "fr"'], "language = fr: must be 'zh' or 'en'"),
         (
@@ -604,6 +615,7 @@ def test_a_wrong_value_in_the_environment_is_named(
     ("name", "value", "example"),
     [
         ("SETTLE__REQUIRE", "result.json", '["result.json"]'),
+        ("RESULTS__SCORE_KEYS", "vector", '["emotion_probs"]'),
         ("RULES__CUSTOM", "gap < 0.1", RULE_IN_JSON),
         ("RULES__CUSTOM", "[{name: x}]", RULE_IN_JSON),
         ("RULES", "min_gap=1", '{"KEY": VALUE}'),
@@ -769,6 +781,7 @@ def test_every_mistake_has_its_line(sources: Sources) -> None:
         ("log.level=loud", "log.level = loud：只能是 'debug'、'info'、'warning' 或 'error'"),
         ("root=5", "root = 5：必须是文本，请加引号"),
         ("rules=5", "rules = 5：是一张表；请写 [rules]，各项写在它下面"),
+        ("results.score_keys=a", 'results.score_keys = a：必须是列表，例如 ["emotion_probs"]'),
         ("settle.require=a", 'settle.require = a：必须是列表，例如 ["result.json"]'),
         (
             "filing.normal=../x",

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import DEFAULT_ACTIONS, Limits
 from emosieve.settings import Settings
 from emosieve.settings.rules import SHIPPED_PROFILES, CustomRule
@@ -72,6 +73,30 @@ def test_the_default_rules_are_the_rule_sets_own() -> None:
     """Limits and actions of the settings are those that the rules have without settings."""
     rules = Settings().rule_set
     assert (Limits(), dict(DEFAULT_ACTIONS), "default") == (rules.limits, dict(rules.actions), rules.profile)
+
+
+def test_keys_of_results_reach_their_reader() -> None:
+    """Each list of keys has its own meaning there."""
+    given = {"emotion_keys": ["a"], "confidence_keys": ["b"], "score_keys": ["c", "d"]}
+    assert OwnKeys(("a",), ("b",), ("c", "d")) == Settings(results=given).results.own_keys
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 65, "a\nb"])
+def test_a_key_of_results_is_one_that_can_be_shown(key: str) -> None:
+    """Empty, endless and unprintable keys are refused."""
+    assert "at most 64 printable characters" in complaint(results={"score_keys": [key]})
+    assert ("x" * 64,) == Settings(results={"score_keys": ["x" * 64]}).results.score_keys
+
+
+def test_a_key_of_results_has_one_meaning() -> None:
+    """The same key for the emotion and for the scores is a mistake."""
+    words = "results.emotion_keys, confidence_keys and score_keys name 'a' twice; a key has one meaning"
+    assert words == complaint(results={"emotion_keys": ["a"], "score_keys": ["b", "a"]})
+
+
+def test_a_key_of_results_may_be_named_again_in_its_own_list() -> None:
+    """The same key twice with one meaning is no contradiction."""
+    assert ("a", "a") == Settings(results={"score_keys": ["a", "a"]}).results.score_keys
 
 
 def test_the_rule_set_has_what_is_set() -> None:

@@ -17,6 +17,7 @@ from conftest import MakeTask, result_bytes
 from emosieve.commands.simulated_webui import npy_bytes, write_wav
 from emosieve.errors import BadResult
 from emosieve.judge.document import SIZE_LIMIT
+from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result
 from emosieve.watch.inbox import FILE_LIMIT, SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
 
@@ -85,6 +86,16 @@ NOT_FILES = [
     pytest.param(_socket, "a device or socket", id="socket"),
     pytest.param(_directory, "a directory", id="directory"),
 ]
+
+
+def test_a_result_is_read_by_the_keys_that_the_settings_name(root: Path, make_task: MakeTask) -> None:
+    """What an installation calls its scores reaches the reader of results."""
+    make_task(NAME, b'{"emotion": "happy", "confidence": 0.9, "vector": {"happy": 0.6, "sad": 0.4}}')
+    assert "has scores under vector" in str(_read(root).result)
+    inbox = Inbox(str(root), "outputs_*", RESERVED, ask_lease=False, result_keys=OwnKeys(scores=("vector",)))
+    result = inbox.read(inbox.survey(NAME)).result
+    assert isinstance(result, Result)
+    assert {"happy": 0.6, "sad": 0.4} == dict(result.scores)
 
 
 def test_a_listing_shows_task_directories_alone_oldest_first(root: Path) -> None:

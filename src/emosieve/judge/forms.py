@@ -58,7 +58,7 @@ def recognise(document: Mapping[str, Any] | list[Any], own: OwnKeys) -> Form:
     Raises:
         BadResult: it reports an error, holds several recordings, or its scores cannot be told apart.
     """
-    current: Mapping[str, Any] = {"": squeeze(document)} if isinstance(document, list) else document
+    current: Mapping[str, Any] = _of_list(document) if isinstance(document, list) else document
     entries = collect(current, own)
     levels = [entries]
     for _ in range(DEPTH_LIMIT):
@@ -76,6 +76,12 @@ def recognise(document: Mapping[str, Any] | list[Any], own: OwnKeys) -> Form:
         entries = collect(inner, own)
         levels.append(entries)
     return Form(entries, [], levels=levels)
+
+
+def _of_list(document: list[Any]) -> Mapping[str, Any]:
+    """An object for a file that is a list: its only object, as FunASR writes it, or else one that holds the list."""
+    only = document[0] if len(document) == 1 else None
+    return only if isinstance(only, dict) and "scores" in only else {"": squeeze(document)}
 
 
 # Frames

@@ -153,7 +153,8 @@ class Entries:
 
     def of(self, *roles: Role) -> Items:
         """The entries of some roles, in their order."""
-        return [item for role in roles for item in self.by_role.get(role, ())]
+        by_role = self.by_role
+        return [item for role in roles if role in by_role for item in by_role[role]]
 
     def first(self, *roles: Role) -> Any:
         """The first value of a role that is not null."""

@@ -51,18 +51,17 @@ def _refuse_several_moments(key: str, value: Any, pairs: Pairs, entries: Entries
     """Refuse pairs that make more than a whole, and numbers beside as many times: they may be of several moments."""
     if not isinstance(value, list):
         return
-    total = math.fsum(value for _, value in pairs if is_plain(value) and 0 <= value <= 1)
-    is_told = entries.first("confidence") is not None or any(
-        is_label(value) for _, value in entries.of("emotion")
-    )
-    if total > _MOST_OF_ONE and not is_told and not is_row(squeeze(value)):
+    if any(isinstance(one, list) and 1 < len(one) == len(pairs) for _, one in entries.of("moment")):
+        raise BadResult(
+            f"{escape(key)} has a score for each of {len(pairs)} times; write each of them as a frame"
+        )
+    if is_row(squeeze(value)) or entries.first("confidence") is not None or label_of(entries) is not None:
+        return
+    total = math.fsum(one for _, one in pairs if is_plain(one) and 0 <= one <= 1)
+    if total > _MOST_OF_ONE:
         raise BadResult(
             f"{escape(key) or 'its list'} has scores that sum to {total:.2f}, of several moments or recordings; "
             'moments stand under "frames", and a task is one recording'
-        )
-    if any(isinstance(value, list) and 1 < len(value) == len(pairs) for _, value in entries.of("moment")):
-        raise BadResult(
-            f"{escape(key)} has a score for each of {len(pairs)} times; write each of them as a frame"
         )
 
 
