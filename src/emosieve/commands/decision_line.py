@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from emosieve.commands.output import styled
+from emosieve.judge.names import emotion_word
 from emosieve.judge.rules import finding_words
 from emosieve.record.lines import event_time
 from emosieve.record.selection import findings_of, verdict_of
@@ -61,7 +62,7 @@ def _parts(event: Mapping[str, Any], language: Language) -> Iterator[str]:
     emotion, confidence = event.get("emotion"), event.get("confidence")
     if emotion is not None or confidence is not None:
         figure = number(confidence) if isinstance(confidence, int | float) else "-"
-        yield f"  {escape(str(emotion or '-'))} {figure}"
+        yield f"  {escape(emotion_word(str(emotion or '-'), language))} {figure}"
     kind = event["event"]
     if kind == "quarantined":
         yield " "

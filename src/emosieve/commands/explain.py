@@ -29,6 +29,7 @@ from emosieve.commands.options import Config, Profile, Set, load_settings, retyp
 from emosieve.commands.output import KINDS, Json, columns, echo_json, hanging, moment, span, styled
 from emosieve.commands.rules_in_force import differences, show_rules
 from emosieve.errors import SetupError
+from emosieve.judge.names import with_key
 from emosieve.text import Language, Message, escape, exact_number, number, telling_digits, waiting_words
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _lines(one: "Explanation", language: Language, options: str) -> "Iterator[st
 def _numbers(evidence: "Evidence", language: Language) -> "Iterator[str]":
     result, values = evidence.result, evidence.values
     figures = {key: number(getattr(result, key)) for key in ("confidence", "top1", "top2", "gap")}
-    yield NUMBERS(emotion=result.emotion or "-", **figures).text(language)
+    yield NUMBERS(emotion=with_key(result.emotion or "-", language), **figures).text(language)
     if result.frames:
         share = f"{result.frames.agreement:.0%}"
         yield FRAMES(count=result.frames.count, agreement=share).text(language)
@@ -141,7 +142,7 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
     for row in one.rows:
         seen = row.then or row.today
         action = row.action if row.then else row.today_action
-        cells = [escape(row.rule), *_cells(seen, action, language)]
+        cells = [escape(with_key(row.rule, language)), *_cells(seen, action, language)]
         if others:
             cells += _cells_now(row, language)
         rows.append(cells)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from emosieve.commands.output import columns, hanging, shortened, styled
 from emosieve.commands.rules_in_force import differences
+from emosieve.judge.names import EMOTIONS, RULES, with_key
 from emosieve.record.breakdown import Breakdown, Period, RuleCount
 from emosieve.record.comparison import Comparison, RuleChange
 from emosieve.record.statistics import Tally
@@ -165,7 +166,10 @@ def _then_and_now(then: Tally, now: Tally, language: Language) -> list[str]:
 
 def _fired(changes: Sequence[RuleChange], language: Language) -> list[str]:
     rows = [
-        (_name(one.rule), *map(_count, (one.fired_then, one.fired_now, one.alone_then, one.alone_now)))
+        (
+            _named(one.rule, language),
+            *map(_count, (one.fired_then, one.fired_now, one.alone_then, one.alone_now)),
+        )
         for one in changes
     ]
     return _table(("rule", "fired_then", "fired_now", "alone_then", "alone_now"), rows, language)
@@ -177,9 +181,9 @@ def _turned(comparison: Comparison, changes: Sequence[RuleChange], language: Lan
     accepted = [(one.rule, one.newly_accepted) for one in changes if one.newly_accepted]
     rows = [
         (say("newly_rejected", language), _count(comparison.newly_rejected)),
-        *((f"  {_name(rule)}", _count(number)) for rule, number in rejected),
+        *((f"  {_named(rule, language)}", _count(number)) for rule, number in rejected),
         (say("newly_accepted", language), _count(comparison.newly_accepted)),
-        *((f"  {_name(rule)}", _count(number)) for rule, number in accepted),
+        *((f"  {_named(rule, language)}", _count(number)) for rule, number in accepted),
     ]
     return _table(("changes", "count"), rows, language)
 
@@ -199,7 +203,7 @@ def _effect(tally: Tally, language: Language) -> list[str]:
 
 def _emotions(tallies: Mapping[str | None, Tally], language: Language) -> list[str]:
     rows = [
-        (_name(emotion or "-"), *_sides(tally), number(tally.before.mean_confidence))
+        (_named(emotion or "-", language), *_sides(tally), number(tally.before.mean_confidence))
         for emotion, tally in list(tallies.items())[:ROWS_SHOWN]
     ]
     head = ("emotion", "decided", "normal", "low_quality", "rejected", "confidence")
@@ -215,7 +219,10 @@ def _days(tallies: Mapping[str, Tally], language: Language) -> list[str]:
 
 
 def _rules(counts: Sequence[RuleCount], language: Language) -> list[str]:
-    rows = [(_name(one.rule), *map(_count, (one.fired, one.rejects, one.flags, one.alone))) for one in counts]
+    rows = [
+        (_named(one.rule, language), *map(_count, (one.fired, one.rejects, one.flags, one.alone)))
+        for one in counts
+    ]
     return _table(("rule", "fired", "rejects", "flags", "alone"), rows, language)
 
 
@@ -242,6 +249,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], language: Languag
     headings = [say(word, language) if word else "" for word in head]
     first, *others = columns([headings, *rows], right=range(1, len(head)))
     return ["", styled(first, bold=True), *others]
+
+
+def _named(name: str, language: Language) -> str:
+    """An emotion or a rule, in Chinese with the name that one types; those of our own need not be shortened."""
+    return with_key(name, language) if name in EMOTIONS or name in RULES else _name(name)
 
 
 def _name(text: str) -> str:
