@@ -92,12 +92,12 @@ ENGLISH = """\
 ✗ low_quality  outputs_4  sad 0.600  mine  reclassified normal → low_quality
 """
 CHINESE = """\
-✗ 低质量  outputs_1  sad 0.410  主情感置信度低 (0.410)，情感倾向模糊 (Top1-Top2差距=0.410)
-✓ 正常    outputs_2  angry 0.900  → normal/outputs_2.2
+✗ 低质量  outputs_1  悲伤 0.410  主情感置信度低 (0.410)，情感倾向模糊 (Top1-Top2差距=0.410)
+✓ 正常    outputs_2  愤怒 0.900  → normal/outputs_2.2
 ! 已隔离  outputs_3  not JSON
-✓ 正常    outputs_1  sad 0.410  人工改判 low_quality → normal/outputs_1.2
+✓ 正常    outputs_1  悲伤 0.410  人工改判 low_quality → normal/outputs_1.2
   等待中  outputs_3  人工改判 quarantine → 输出目录
-✗ 低质量  outputs_4  sad 0.600  mine  重新判定 normal → low_quality
+✗ 低质量  outputs_4  悲伤 0.600  mine  重新判定 normal → low_quality
 """
 
 
