@@ -142,7 +142,9 @@ def _table(one: "Explanation", language: Language) -> "Iterator[str]":
     for row in one.rows:
         seen = row.then or row.today
         action = row.action if row.then else row.today_action
-        cells = [escape(with_key(row.rule, language)), *_cells(seen, action, language)]
+        # Seven columns leave room for the name alone.
+        name = row.rule if others else with_key(row.rule, language)
+        cells = [escape(name), *_cells(seen, action, language)]
         if others:
             cells += _cells_now(row, language)
         rows.append(cells)
