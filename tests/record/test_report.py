@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from emosieve.record.report import Report
+from emosieve.record.report_rebuild import Rebuild
 from projected import EVENTS, Projected, event, files_of
 
 
@@ -34,6 +35,17 @@ class TestProjection:
         Projected(root).take()
 
         assert {} == files_of(root)
+
+    def test_a_first_report_is_made_in_its_place(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beside another one it is made where that stands, or was."""
+        made: list[str] = []
+        monkeypatch.setattr(Rebuild, "advance", lambda *_: made.append("beside"))
+        projected = Projected(root)
+        projected.take()
+        projected.take(event(1))
+
+        assert [] == made
+        assert "[outputs_1]" in (root / "quality_report.txt").read_text()
 
     def test_a_block_stands_before_the_first_event_of_a_later_day(self, root: Path) -> None:
         """The day's block comes when the next day begins, by the events' own dates."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 import structlog
 
 from emosieve.record.checkpoint import Reported
-from emosieve.record.decisions import DecisionLog, Position
+from emosieve.record.decisions import START, DecisionLog, Position
 from emosieve.record.report_files import FOREIGN_NAME, REPORT_NAME, is_ours, reports_in, set_aside
-from emosieve.record.report_rebuild import SLICE_SECONDS, Rebuild, discard, end_swap
+from emosieve.record.report_rebuild import REBUILD, SLICE_SECONDS, Rebuild, discard, end_swap
 from emosieve.record.report_writer import Shape, Writer
 from emosieve.text import Language
 
@@ -84,7 +84,9 @@ class Report:
             # What another version wrote is left to the next watch, sweep or rebuild, which finds the log ahead of it.
             return standing.project(decisions, reported) if standing else reported
         self._set_foreign_aside([REPORT_NAME])
-        if not self._is_current(decisions, reported):
+        if reported.position == START and decisions.end() == START:
+            return reported  # nothing was decided yet
+        if not self._is_current(decisions, reported) and not self._is_first(reported):
             reported = end_swap(self.root) or reported
             if not self._is_current(decisions, reported):
                 if not reported.is_cut and is_cut(decisions, reported):
@@ -157,6 +159,11 @@ class Report:
     def _tell(self, decisions: DecisionLog, position: Position | None) -> None:
         """Note how much of the log is reported; ``None`` for all of it."""
         self.pending = None if position is None else decisions.share_before(position)
+
+    def _is_first(self, reported: Reported) -> bool:
+        """Return whether there is no report yet, nor one that is made beside it."""
+        is_begun = reported.position != START or reported.layout or os.path.lexists(f"{self.root}/{REBUILD}")
+        return not is_begun and not reports_in(self.root)
 
     def _is_current(self, decisions: DecisionLog, reported: Reported) -> bool:
         """Return whether new events can be appended: the file is the one that was left, and so is the log."""
