@@ -7,6 +7,7 @@ import pytest
 
 from emosieve.errors import SetupError
 from emosieve.settings import Loaded, Settings, load
+from emosieve.settings.keys import setting_fields, variable_of
 from emosieve.settings.loading import flatten, written_language
 from emosieve.settings.refusals import wrong_value
 
@@ -501,6 +502,25 @@ def test_a_file_that_is_not_toml_is_refused(sources: Sources) -> None:
     )
 
 
+def test_a_byte_order_mark_in_front_of_the_file_is_passed_over(sources: Sources) -> None:
+    """A file that an editor of Windows saved as UTF-8 is read, and so is the language at its top."""
+    sources.path.write_bytes(b"\xef\xbb\xbf" + b'language = "en"\r\n[rules]\r\nmin_gap = 0.1\r\n')
+    settings = sources.load().settings
+    assert ("en", 0.1) == (settings.language, settings.rules.min_gap)
+    assert "en" == written_language(str(sources.path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_in_utf16_is_refused_by_that_name(sources: Sources, encoding: str, mark: str) -> None:
+    """What Windows calls Unicode is named, with its byte-order mark and without."""
+    sources.path.write_bytes(f'{mark}language = "en"\n'.encode(encoding))
+    assert (
+        f"{sources.path}: is UTF-16 text, which some editors call Unicode; save it as UTF-8"
+        == sources.refusal()
+    )
+
+
 def test_a_file_that_is_not_utf8_is_refused(sources: Sources) -> None:
     """A file in another encoding is refused with what to do."""
     sources.path.write_bytes('root = "输出"'.encode("gbk"))
@@ -514,7 +534,7 @@ def test_a_file_that_cannot_be_read_is_refused(sources: Sources, monkeypatch: py
         raise PermissionError(13, "Permission denied")
 
     sources.file("")
-    monkeypatch.setattr("emosieve.settings.loading.TomlConfigSettingsSource", refuse)
+    monkeypatch.setattr("emosieve.settings.loading.open", refuse, raising=False)
     assert (
         f"{sources.path}: cannot be read: Permission denied; allow this user to read it" == sources.refusal()
     )
@@ -565,6 +585,53 @@ def test_a_variable_in_small_letters_is_checked_too(sources: Sources) -> None:
 def test_the_variables_of_kubernetes_are_ignored(sources: Sources, name: str) -> None:
     """What Kubernetes injects for a service named emosieve is nobody's typing error."""
     sources.variables(**{name: "tcp://10.0.0.1:8000"})
+    assert Settings() == sources.load().settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("METRICS_SERVICE_HOST", "10.0.0.1"),
+        ("WEBUI_SERVICE_PORT", "7860"),
+        ("WEBUI_SERVICE_PORT_HTTP_WEB", "7860"),
+        ("WEBUI_PORT", "tcp://10.0.0.1:7860"),
+        ("WEBUI_PORT", "udp://[fd00::1]:7860"),
+        ("WEBUI_PORT_7860_TCP", "tcp://10.0.0.1:7860"),
+        ("WEBUI_PORT_7860_TCP_PROTO", "tcp"),
+        ("WEBUI_PORT_7860_UDP_PORT", "7860"),
+        ("WEBUI_PORT_7860_SCTP_ADDR", "10.0.0.1"),
+        ("METRICS__A_SERVICE_HOST", "10.0.0.1"),
+    ],
+)
+def test_the_variables_of_a_service_whose_name_begins_alike_are_ignored(
+    sources: Sources, name: str, value: str
+) -> None:
+    """Kubernetes injects as much for emosieve-metrics and emosieve-webui, and for a name with two dashes."""
+    sources.variables(**{name: value})
+    assert Settings() == sources.load().settings
+
+
+@pytest.mark.parametrize("name", ["METRICS_PORT", "METRICS__PORT", "METRICS_HOST", "METRICS_SERVICE"])
+def test_a_typing_error_is_not_taken_for_a_service(sources: Sources, name: str) -> None:
+    """A variable that looks only partly like one of Kubernetes is refused."""
+    sources.variables(**{name: "9464"})
+    assert "is not a setting" in sources.refusal()
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_variable_sets_nothing(sources: Sources, value: str) -> None:
+    """Compose renders an unset ${VAR:-} as an empty text, which counts as unset for every key."""
+    sources.file('root = "/outputs"', "[metrics]", 'listen = "127.0.0.1:9464"')
+    expected = sources.load()
+    for key, _ in setting_fields(Settings):
+        sources.environment.setenv(variable_of(key.split(".")), value)
+    assert expected == sources.load()
+
+
+@pytest.mark.parametrize("name", ["QUITE_SECONDS", "CONFIG", "RULES__ACTIONS__AMBIGOUS"])
+def test_an_empty_variable_is_no_typing_error(sources: Sources, name: str) -> None:
+    """Nor does an empty variable matter that is no setting."""
+    sources.variables(**{name: ""})
     assert Settings() == sources.load().settings
 
 

@@ -114,7 +114,7 @@ def _show(root: str, language: Language) -> int:
     task = f"low_quality/{max(os.listdir(f'{root}/low_quality'))}"
     rows = [(f"  {command.format(task=task)}", words().text(language)) for command, words in _TRIES.items()]
     typer.echo("\n".join(columns(rows)))
-    if VARIABLE not in os.environ:
+    if not os.environ.get(VARIABLE):
         say(_SPEAK)
     typer.echo()
     say(_END, folder=os.path.dirname(root))

@@ -25,7 +25,7 @@ def spoken() -> "Language":
 
 def environment_language() -> "Language":
     """The language of the environment: ``EMOSIEVE_LANGUAGE``, else the locale's, else English."""
-    asked = _known(os.environ.get(VARIABLE, ""))
+    asked = _known(os.environ.get(VARIABLE, "").strip())
     locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     return asked or ("zh" if locale.startswith("zh") else "en")
 
@@ -43,7 +43,8 @@ def language_without_settings(path: str | None, overrides: "Sequence[str]") -> "
         key, _, value = override.partition("=")
         if key.strip() == "language" and (language := _known(value.strip(" \"'"))):
             return language
-    written = None if VARIABLE in os.environ or path is None else written_language(path)
+    asked = _known(os.environ.get(VARIABLE, "").strip())
+    written = None if asked or path is None else written_language(path)
     return written or environment_language()
 
 

@@ -62,12 +62,12 @@ def load_settings(
     root: str | None = None,
 ) -> "Loaded":
     """The settings as this command line gives them; from then on errors are said in their language."""
-    from emosieve.settings.loading import CONFIG_VARIABLE, load  # noqa: PLC0415 - pydantic is slow to import
+    from emosieve.settings.loading import config_of_environment, load  # noqa: PLC0415 - pydantic is slow to import
 
     try:
         loaded = load(config=config, profile=profile, overrides=overrides or (), root=root)
     except SetupError:
-        speak(language_without_settings(config or os.environ.get(CONFIG_VARIABLE), overrides or ()))
+        speak(language_without_settings(config or config_of_environment(), overrides or ()))
         raise
     speak(loaded.settings.language)
     return loaded

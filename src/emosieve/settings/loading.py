@@ -4,6 +4,7 @@ A profile ranks where it was chosen: its numbers beat those of lower sources,
 and within the choosing source an explicit key beats the profile.
 """
 
+import codecs
 import itertools
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import EnvSettingsSource, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import EnvSettingsSource, SettingsError
 
 from emosieve.errors import SetupError
 from emosieve.settings import refusals
@@ -37,8 +38,11 @@ CONFIG_VARIABLE = "EMOSIEVE_CONFIG"
 ENVIRONMENT = "environment"
 COMMAND_LINE = "command line"
 """What values of no file come from."""
-# Kubernetes injects these for a Service named emosieve; they are nobody's typing error.
-_FOREIGN_PREFIXES = ("EMOSIEVE_SERVICE_", "EMOSIEVE_PORT")
+# Kubernetes injects these for each Service whose name is emosieve or begins with emosieve-.
+_OF_A_SERVICE = re.compile(
+    r"EMOSIEVE_(SERVICE_|PORT).*|EMOSIEVE_.+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)"
+)
+_PORT_OF_A_SERVICE = re.compile(r"EMOSIEVE_.+_PORT=[a-z]+://.*")
 _LANGUAGE = re.compile(r"language\s*=\s*[\"'](zh|en)[\"']")
 
 
@@ -84,8 +88,11 @@ def load(
     Raises:
         SetupError: a file is missing or not TOML, a key is unknown, or a value is out of its range.
     """
-    path = config or os.environ.get(CONFIG_VARIABLE) or None
-    layers = [_file_layer(path), _environment_layer(), _command_line_layer(overrides, profile, root)]
+    layers = [
+        _file_layer(config or config_of_environment()),
+        _environment_layer(),
+        _command_line_layer(overrides, profile, root),
+    ]
     rules = rule_names(layers)
     lines = [line for layer in layers for line in take_unknown_out(layer, rules)]
     shipped = {name: one.model_dump(exclude_none=True) for name, one in SHIPPED_PROFILES.items()}
@@ -123,7 +130,7 @@ def written_language(path: str) -> Language | None:
     if not os.path.isfile(path):
         return None
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
             top = itertools.takewhile(lambda line: not line.startswith("["), map(str.lstrip, file))
             found = next(filter(None, map(_LANGUAGE.match, top)), None)
     except OSError:
@@ -146,28 +153,48 @@ def _file_layer(path: str | None) -> Layer:
     if not os.path.isfile(path):
         raise SetupError(refusals.NO_FILE(path=path, variable=CONFIG_VARIABLE))
     try:
-        values = TomlConfigSettingsSource(Settings, toml_file=path)()
+        with open(path, "rb") as file:
+            content = file.read()
+        values = tomllib.loads(content.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(refusals.NOT_TOML(path=path, cause=str(error))) from None
+        # Without its byte-order mark UTF-16 is valid UTF-8 full of NUL characters.
+        refusal = refusals.NOT_UTF8_BUT_16 if b"\0" in content[:2] else refusals.NOT_TOML
+        raise SetupError(refusal(path=path, cause=str(error))) from None
     except UnicodeDecodeError:
-        raise SetupError(refusals.NOT_UTF8(path=path)) from None
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        raise SetupError((refusals.NOT_UTF8_BUT_16 if is_utf16 else refusals.NOT_UTF8)(path=path)) from None
     except OSError as error:
         raise SetupError(refusals.UNREADABLE(path=path, cause=error.strerror)) from None
     return Layer(os.path.basename(path), values)
 
 
+def config_of_environment() -> str | None:
+    """The settings file that the environment names, if it names one."""
+    return os.environ.get(CONFIG_VARIABLE, "").strip() or None
+
+
 def _environment_layer() -> Layer:
-    for name in os.environ:
-        if name.startswith(ENV_PREFIX) and name != CONFIG_VARIABLE and not name.startswith(_FOREIGN_PREFIXES):
+    variables = {name: text for name, text in os.environ.items() if _is_setting(name, text)}
+    for name in variables:
+        if name.startswith(ENV_PREFIX):
             _check_variable(name)
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): text for name, text in variables.items()}
     try:
-        values = EnvSettingsSource(Settings)()
+        values = source()
     except SettingsError:
-        for name, text in os.environ.items():
-            if name.upper().startswith(ENV_PREFIX):
-                _check_json(name, text)
+        for name, text in variables.items():
+            _check_json(name, text)
         raise  # a value that we take for JSON, and pydantic does not
     return Layer(ENVIRONMENT, values)
+
+
+def _is_setting(name: str, text: str) -> bool:
+    """Whether a variable is meant as a setting; one without a value, as ``${VAR:-}`` renders it, counts as unset."""
+    if not name.upper().startswith(ENV_PREFIX) or name == CONFIG_VARIABLE or not text.strip():
+        return False
+    # EMOSIEVE_METRICS_PORT=9464 is a typing error, and only tcp://10.0.0.1:9464 is the address of a Service.
+    return not (_OF_A_SERVICE.fullmatch(name) or _PORT_OF_A_SERVICE.fullmatch(f"{name}={text}"))
 
 
 def _check_variable(name: str) -> None:

@@ -45,6 +45,10 @@ NOT_UTF8 = Phrase(
     "{path}: is not UTF-8 text; save it as UTF-8",
     "{path}：不是 UTF-8 文本；请另存为 UTF-8",
 )
+NOT_UTF8_BUT_16 = Phrase(
+    "{path}: is UTF-16 text, which some editors call Unicode; save it as UTF-8",
+    "{path}：是 UTF-16 文本（有些编辑器称为 Unicode）；请另存为 UTF-8",
+)
 UNREADABLE = Phrase(
     "{path}: cannot be read: {cause}; allow this user to read it",
     "{path}：无法读取：{cause}；请给当前用户读取权限",
