@@ -13,6 +13,7 @@ def main() -> None:
     command, *arguments = sys.argv[1:] or [""]
     if command == "watch":
         _heed_signals()
+    _ensure_utf8()
     if command == "health" and len(arguments) < 2 and not "".join(arguments).startswith("-"):  # noqa: PLR2004
         _probe(*arguments)
     if command == "--version" and not arguments:
@@ -24,6 +25,23 @@ def main() -> None:
         sys.exit(run())
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _ensure_utf8() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding, as GBK or ASCII.
+
+    Names on the disk are UTF-8 whatever the terminal's locale is; decoded as GBK they would come
+    garbled into log and report. The arguments are taken from the kernel, for a locale's decoding of
+    them cannot always be undone.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or "utf8" in sys._xoptions or not sys.executable:  # noqa: SLF001 - documented
+        return
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            _, *arguments = file.read().removesuffix(b"\0").split(b"\0")
+        os.execv(os.fsencode(sys.executable), [os.fsencode(sys.executable), b"-X", b"utf8", *arguments])  # noqa: S606
+    except OSError:
+        return  # without /proc names stay as the locale reads them
 
 
 def _probe(root: str | None = None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeTask, result_bytes
+from conftest import MakeTask, read_log, result_bytes
 from emosieve.commands import cli
 from emosieve.commands.cli import EXIT_STATUS
 from process import EMOSIEVE, overrides, run
@@ -220,3 +220,61 @@ def test_a_locale_without_a_sign_gets_an_escape(
 
     assert b"\\u2717" in ended.stdout
     assert b"outputs_1" in ended.stdout
+
+
+@pytest.fixture
+def gbk_locale(tmp_path: Path) -> dict[str, str]:
+    """The variables of a terminal in a Chinese locale of old."""
+    built = subprocess.run(
+        ["localedef", "-i", "zh_CN", "-f", "GBK", tmp_path / "zh_CN.gbk"], check=False, capture_output=True
+    )
+    if not (tmp_path / "zh_CN.gbk").is_dir():
+        pytest.skip(f"no locale can be made here: {built.stderr!r}")
+    return {"LOCPATH": str(tmp_path), "LC_ALL": "zh_CN.gbk"}
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("locale", ["gbk", "ascii"])
+@pytest.mark.parametrize("folder", ["输出目录", "€价"])
+def test_names_are_utf8_in_any_locale(
+    tmp_path: Path, gbk_locale: dict[str, str], locale: str, folder: str
+) -> None:
+    """Neither the names on the disk nor the arguments nor the answers depend on the locale's encoding."""
+    root = tmp_path / folder
+    task = root / "outputs_客服_01"
+    task.mkdir(parents=True)
+    (task / "result.json").write_bytes(result_bytes())
+    variables = gbk_locale if locale == "gbk" else ASCII
+    swept = run("sweep", root, *QUICK, **variables)
+    explained = run("explain", root / "normal" / task.name, **variables)
+
+    assert 0 == swept.returncode, swept.stderr
+    assert f"report: {root}/quality_report.txt" in swept.stdout
+    assert [task.name] == [one["task"] for one in read_log(root) if "task" in one]
+    assert explained.stdout.startswith(f"{task.name}: normal")
+    assert f"[{task.name}]" in (root / "quality_report.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("locale", ["gbk", "utf-8"])
+def test_a_name_that_is_not_utf8_is_shown_escaped(
+    root: Path, gbk_locale: dict[str, str], locale: str
+) -> None:
+    """A task named in GBK is shown by its bytes, also where the locale could read it."""
+    task = os.fsencode(root) + "/outputs_测试".encode("gbk")
+    os.mkdir(task)
+    with open(task + b"/result.json", "wb") as file:
+        file.write(result_bytes())
+    ended = run("sweep", root, *QUICK, **(gbk_locale if locale == "gbk" else {}))
+
+    assert r"outputs_\\udcb2\\udce2\\udcca\\udcd4" in ended.stderr
+    assert os.path.isdir(task)
+
+
+def test_an_explicit_mode_of_python_is_kept(root: Path) -> None:
+    """Whoever gives -X utf8=0 gets it, and no endless chain of new beginnings."""
+    command = [EMOSIEVE[0], "-X", "utf8=0", *EMOSIEVE[1:], "health", str(root)]
+    ended = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, check=False)
+
+    assert ended.stdout.startswith(b"unhealthy")
