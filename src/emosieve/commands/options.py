@@ -63,6 +63,9 @@ def load_settings(
 ) -> "Loaded":
     """The settings as this command line gives them; from then on errors are said in their language."""
     from emosieve.settings.loading import config_of_environment, load  # noqa: PLC0415 - pydantic is slow to import
+    from emosieve.settings.zones import settle_local_zone  # noqa: PLC0415 - the same
+
+    settle_local_zone()
 
     try:
         loaded = load(config=config, profile=profile, overrides=overrides or (), root=root)

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import Limits
 from emosieve.judge.ruleset import OwnRule, RuleSet
-from emosieve.settings import refusals
+from emosieve.settings import refusals, zones
 from emosieve.settings.refusals import Refused
 from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES, Profile, Rules
 from emosieve.settings.section import Bytes, Count, Seconds, Section
@@ -254,11 +254,9 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        if name not in {"local", "UTC"}:  # UTC needs no time zone data, which small images lack
-            try:
-                zoneinfo.ZoneInfo(name)
-            except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-                raise Refused(refusals.TIMEZONE(name=name)) from None
+        # UTC needs no time zone data, which small images lack.
+        if name not in {"local", "UTC"} and not zones.is_known(name):
+            raise Refused(zones.unknown(name))
         return name
 
     @property

@@ -146,10 +146,6 @@ LONG_NAME = Phrase(
 )
 SAME_RULE = Phrase("two rules are named {name}; rename one", "有两条规则都叫 {name}；请改名")
 _WRONG_RULE = Phrase("{problem}\n{text}\n{carets}", "{problem}\n{text}\n{carets}")
-TIMEZONE = Phrase(
-    "{name!r} is no time zone known here; write local, UTC or a name such as Asia/Shanghai",
-    "本机没有时区 {name!r}；请写 local、UTC，或 Asia/Shanghai 这样的名字",
-)
 LISTEN = Phrase(
     'write address:port, as 127.0.0.1:9464 or [::1]:9464, or "" for no metrics',
     '请写 地址:端口，例如 127.0.0.1:9464 或 [::1]:9464；不需要指标时写 ""',

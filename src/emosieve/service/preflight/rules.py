@@ -8,6 +8,7 @@ from emosieve.judge.redundancy import Redundancy, redundancies
 from emosieve.judge.rules import Limits
 from emosieve.judge.ruleset import RuleSet
 from emosieve.service.preflight.lines import Line
+from emosieve.service.preflight.zone import about_zone
 from emosieve.settings import Loaded
 from emosieve.settings.loading import flatten
 from emosieve.text import Message, Phrase, exact_number, listed
@@ -78,6 +79,7 @@ def about_settings(loaded: Loaded) -> Iterator[Line]:
     """Where the settings come from, and what of them has no effect."""
     yield _sources(loaded.origins)
     yield from _about_profile(loaded)
+    yield about_zone(loaded.settings)
     rules = loaded.settings.rule_set
     yield from (_in_force(rules), *about_rules(rules))
     if rules.depth == "samples":
