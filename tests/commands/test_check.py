@@ -48,13 +48,13 @@ def test_nothing_is_written(root: Path, make_task: MakeTask) -> None:
 
 
 def test_a_root_one_level_off(root: Path, make_task: MakeTask) -> None:
-    """A warning with the better root, and status 0."""
+    """An error with the better root, and status 2."""
     make_task()
     ended = run("check", root.parent)
 
-    assert 0 == ended.returncode
+    assert 2 == ended.returncode
     assert f"no outputs_* here, but 1 in {root} → give {root} as the root" in one_line(ended.stdout)
-    assert "warning" in ended.stdout.splitlines()[-1]
+    assert "1 error" in ended.stdout.splitlines()[-1]
 
 
 def test_an_error(root: Path) -> None:

@@ -47,13 +47,13 @@ def test_a_missing_root_is_an_error(root: Path) -> None:
     assert "error" == worst(examine(str(root / "nowhere"), Settings()))
 
 
-def test_a_root_one_level_too_high_is_a_warning(root: Path, make_task: MakeTask) -> None:
+def test_a_root_one_level_too_high_is_an_error(root: Path, make_task: MakeTask) -> None:
     """Where the tasks stand one folder below, that folder and their number are named."""
     make_task()
     (root.parent / "broken").symlink_to("nowhere")
     line = lines_of(root.parent)["root"]
 
-    assert ("warning", f"no outputs_* here, but 1 in {root}") == (line.level, str(line.message))
+    assert ("error", f"no outputs_* here, but 1 in {root}") == (line.level, str(line.message))
     assert f"give {root} as the root" == str(line.hint)
 
 
@@ -261,7 +261,7 @@ def test_a_root_whose_tasks_are_all_filed_is_found_one_level_below(root: Path) -
     (root / "decisions.jsonl").touch()
     line = lines_of(root.parent)["root"]
 
-    assert ("warning", f"give {root} as the root") == (line.level, str(line.hint))
+    assert ("error", f"give {root} as the root") == (line.level, str(line.hint))
 
 
 def test_the_whole_file_system_is_no_root() -> None:

@@ -10,10 +10,10 @@ def watch(root: Root = None, config: Config = None, profile: Profile = None, ove
     """
     from emosieve.service.daemon import Daemon  # noqa: PLC0415 - watchdog is needed here alone
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
-    from emosieve.service.preflight import about_settings, heed  # noqa: PLC0415 - the same
+    from emosieve.service.preflight import about_settings, heed, misplaced  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, profile, overrides, root)
     path = required_root(loaded)
     configure_logs(loaded.settings.log)
-    heed(about_settings(loaded))
+    heed([*about_settings(loaded), *misplaced(path, loaded.settings)])
     Daemon(path, loaded, lambda: load_settings(config, profile, overrides, root)).run()

@@ -11,7 +11,7 @@ from emosieve.service.preflight.circumstances import about_clock, about_space
 from emosieve.service.preflight.folders import about_folders, about_log, about_own_files, denied
 from emosieve.service.preflight.lines import Level, Line, as_setup, heed, worst
 from emosieve.service.preflight.renames import about_renames
-from emosieve.service.preflight.root import about_root, absent, unlisted
+from emosieve.service.preflight.root import about_root, absent, misplaced, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
 from emosieve.service.preflight.tasks import about_required, about_tasks, about_writers
@@ -33,6 +33,7 @@ __all__ = [
     "examine",
     "examine_all",
     "heed",
+    "misplaced",
     "try_appending",
     "worst",
 ]
