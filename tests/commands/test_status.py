@@ -170,6 +170,24 @@ def test_a_root_that_is_gone_is_an_error(tmp_path: Path) -> None:
     assert "there is no such folder" in ended.stderr
 
 
+def test_a_root_that_never_was_is_waited_for_and_told(tmp_path: Path) -> None:
+    """The WebUI makes it at its first recognition; until then the status says for what it waits, and since when."""
+    root = tmp_path / "nowhere"
+    with Watch(root) as watch:
+        waiting = watch.wait_for("watch.waiting")
+        watch.wait_until(lambda: 0 == run("status", root).returncode)
+        text, chinese, found = told(root), told(root, EMOSIEVE_LANGUAGE="zh"), document(root)
+        root.mkdir()
+        watch.wait_for("watch.ready")
+        watch.wait_until(lambda: "watching" == document(root)["state"])
+    since = waiting["time"][:17].replace("T", " ")
+
+    assert text.startswith(f"waiting for {root} since {since}"), text
+    assert chinese.startswith(f"自 {since}"), chinese
+    assert ("waiting", watch.process.pid) == (found["state"], found["daemon"]["pid"])
+    assert 2 == run("status", tmp_path / "other").returncode
+
+
 def test_free_space_is_shown(root: Path) -> None:
     """The disk of the root, with what this user may still write."""
     (disk,) = document(root)["disks"]

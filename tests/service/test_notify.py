@@ -25,7 +25,7 @@ from emosieve.service import daemon as daemon_module
 from emosieve.service import liveness as liveness_module
 from emosieve.service import notify
 from emosieve.service.daemon import Daemon
-from emosieve.service.notify import Notifier
+from emosieve.service.notify import Notifier, words_of
 from emosieve.service.preflight import Line, examine
 from emosieve.settings import Loaded, Settings, load
 from process import Watch, until
@@ -278,6 +278,34 @@ def test_a_batch_answers_the_watchdog_at_each_step(
 def age_of(task: Path) -> float:
     """Seconds since a task last changed."""
     return time.time() - (task / "result.json").stat().st_ctime
+
+
+def test_a_refused_reload_stays_in_the_status_until_a_good_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old settings stay in force, which nobody sees who only reads the counts."""
+    monkeypatch.setattr(daemon_module, "configure_logs", lambda _log: None)
+    answers: list[Loaded | SetupError] = [SetupError("rules.min_gap: wrong"), load()]
+
+    def read() -> Loaded:
+        answer = answers.pop(0)
+        if isinstance(answer, SetupError):
+            raise answer
+        return answer
+
+    daemon = Daemon(str(root), load(), read)
+    counts = words_of(daemon._status())
+    daemon._apply_new_settings()
+    refused = daemon._status()
+    daemon._apply_new_settings()
+
+    assert refused.refused is not None
+    assert refused.failing == daemon._status().failing
+    assert (
+        f"the last reload was refused and the old settings stay in force: rules.min_gap: wrong; {counts}"
+        == str(words_of(refused))
+    )
+    assert str(counts) == str(words_of(daemon._status()))
 
 
 def test_the_whole_life_is_heard(started_by: ServiceManager, root: Path, make_task: MakeTask) -> None:

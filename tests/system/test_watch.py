@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeTask, names_in, read_log, result_bytes
-from process import EMOSIEVE, PATIENCE, Watch, run
+from process import EMOSIEVE, PATIENCE, Watch, run, until
 
 TASK = "outputs_20240104_223000"
 
@@ -230,8 +230,13 @@ class TestReload:
             config.write_text("[rules]\nmin_confidense = 0.9\n")
             watch.process.send_signal(signal.SIGHUP)
             assert "did you mean rules.min_confidence?" in watch.wait_for("settings.refused")["cause"]
+            until(lambda: "min_confidense is not a setting" in run("status", root).stdout)
+            assert 0 == run("health", root).returncode
             write_task(root, confidence=0.65)
             assert "normal" == watch.wait_for("task.filed")["verdict"]
+            config.write_text("[rules]\nmin_confidence = 0.9\n")
+            watch.process.send_signal(signal.SIGHUP)
+            until(lambda: "refused" not in run("status", root).stdout)
 
     def test_another_way_of_watching_needs_no_restart(self, root: Path, tmp_path: Path) -> None:
         """Mode, glob and intervals of watching follow a reload."""

@@ -115,8 +115,10 @@ class _Page:
         found = self._found
         state = _state(found)
         age = self._span(found.heartbeat.age) if found.heartbeat else ""
+        trouble = found.heartbeat.status.trouble if found.heartbeat else None
+        since = moment(trouble.time, self._zone) if trouble else ""
         level = {"watching": "ok", "blocked": "error"}.get(state, "warning")
-        yield styled(self._say(STATES[state](root=found.root, age=age)), level, bold=True)
+        yield styled(self._say(STATES[state](root=found.root, age=age, since=since)), level, bold=True)
         yield from self._labelled([*self._of_daemon(), *self._of_root()])
         if found.is_watched and found.heartbeat:
             yield from self._pending(found.heartbeat.status)
@@ -159,6 +161,9 @@ class _Page:
             yield "decided", LINES["more"](joined=one.joined, failed=one.failed)
         if one.work:
             yield "work", LINES[one.work.kind](share=one.work.share)
+        if one.refused:
+            time, cause = moment(one.refused.time, self._zone), one.refused.cause
+            yield "settings", LINES["refused"](time=time, cause=cause)
         if one.trouble:
             yield from self._trouble(one.trouble, one)
 
@@ -318,6 +323,9 @@ def _daemon(heartbeat: "Heartbeat", zone: tzinfo | None, now: float) -> dict[str
         if trouble
         else None,
         "work": {"kind": one.work.kind, "share": round(one.work.share, 3)} if one.work else None,
+        "reload_refused": {"time": iso(one.refused.time), "cause": one.refused.cause}
+        if one.refused
+        else None,
         "pending": one.pending,
         "overdue": one.reasons.get("overdue", 0),
         "reasons": one.reasons,

@@ -7,7 +7,7 @@ from emosieve.text import Phrase
 STATES: Final = {
     "watching": Phrase("watching {root}", "正在监视 {root}"),
     "blocked": Phrase("blocked: nothing can be filed in {root} now", "受阻：{root} 暂时无法归档"),
-    "waiting": Phrase("waiting for {root}", "正在等待 {root} 可用"),
+    "waiting": Phrase("waiting for {root} since {since}", "自 {since} 起等待 {root} 可用"),
     "silent": Phrase(
         "silent for {age}: it hangs, was killed, or copies a very large task",
         "已 {age}没有动静：可能卡住、被杀死，或正在复制很大的任务",
@@ -23,6 +23,7 @@ LABELS: Final = {
     "decided": Phrase("decided", "已判定"),
     "last": Phrase("last", "最近记录"),
     "error": Phrase("last error", "最近错误"),
+    "settings": Phrase("settings", "配置"),
     "inbox": Phrase("inbox", "待处理"),
     "filed": Phrase("filed", "已归档"),
     "disk": Phrase("disk", "磁盘"),
@@ -46,6 +47,10 @@ LINES: Final = {
     "step": Phrase("to do: {step}; the rest goes by itself", "请{step}；之后会自动继续"),
     "behind": Phrase("filing goes on; that is tried again in {rest}", "归档照常进行；{rest}后再试"),
     "retry": Phrase("nothing is filed until the next try in {rest}", "{rest}后重试，在此之前不归档"),
+    "refused": Phrase(
+        "{time}  the reload was refused and the old ones stay in force: {cause}",
+        "{time}  重新加载被拒绝，仍用旧配置：{cause}",
+    ),
     "inbox": Phrase(
         "{pending} pending, {overdue} of them overdue", "等待中 {pending} 个，其中超时 {overdue} 个"
     ),

@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from emosieve.service.liveness import Liveness, Status, Trouble
 from emosieve.service.logs import configure_logs
 from emosieve.service.lookout import Lookout, telling_of_threads
 from emosieve.service.meter import Meter, meter_for
-from emosieve.service.notify import Notifier, waiting, words_of
+from emosieve.service.notify import Notifier, words_of
 from emosieve.service.preflight import Line, as_setup, examine, heed, try_appending
 from emosieve.service.signals import heeded
 from emosieve.settings import Loaded, Settings
@@ -35,6 +36,8 @@ _SIGN_SECONDS: Final = 1.0
 _DEAF_SECONDS: Final = 2.0
 """A task that stood this long before a listing found it should have been announced by an event; after
 the machine or this process slept the event may still be on its way, and is waited for as long again."""
+_CAUSE_LIMIT: Final = 1000
+"""Characters of the reason for which settings are refused; every wrong key adds to it."""
 _NEEDS_RESTART: Final = ("root", "filing", "metrics")
 
 log = structlog.get_logger()
@@ -70,6 +73,7 @@ class Daemon:
         self._hinted = False
         self._signalled = False
         self._trouble: Trouble | None = None
+        self._refused: Trouble | None = None
         self._warned: list[Line] = []
         self._liveness: Liveness | None = None
         self._notifier = Notifier()
@@ -140,7 +144,7 @@ class Daemon:
                 self._trouble = Trouble(escape(f"{self._given_root}: {absence}"), time.time())
                 # To wait is its work, too: whoever starts it must not wait along.
                 self._notifier.ready()
-                self._say(waiting(self._trouble.cause))
+                self._prepare_status()
         if identity is None:
             self._failures = 0
             return False
@@ -171,8 +175,15 @@ class Daemon:
     def _show_block(self, identity: Identity) -> None:
         """Show whoever asks that this daemon lives and what it waits for, though it never had the root."""
         self._notifier.ready()  # to wait is its work, too
-        if self._liveness is None and not self._started:
+        if not self._started and (self._liveness is None or self._liveness.identity != identity):
+            self._forget_status()
             self._liveness = Liveness(identity)
+
+    def _prepare_status(self) -> None:
+        """Let ``status`` find this daemon by the root's path, as long as there is no directory to name it by."""
+        if self._liveness is None:
+            number = zlib.crc32(os.fsencode(os.path.realpath(self._given_root)))
+            self._liveness = Liveness((0, number))
 
     def _block(self, error: Exception, seconds: float) -> None:
         """The root cannot be worked on for now; said once per change of cause."""
@@ -307,7 +318,9 @@ class Daemon:
             loaded = self._reload()
         except SetupError as error:
             log.error("settings.refused", cause=error.line, hint="the old settings stay in force")
+            self._refused = Trouble(escape(error.line, _CAUSE_LIMIT), time.time())
             return
+        self._refused = None
         new = loaded.settings
         held = {key: getattr(self._settings, key) for key in _NEEDS_RESTART}
         changed = [key for key in _NEEDS_RESTART if getattr(new, key) != held[key]]
@@ -351,7 +364,7 @@ class Daemon:
         watch = (self._wakeups.mode, self._wakeups.reason)
         work = flow.work if flow else None
         hint, settings = self._account.last_hint_at, (self._settings, self._account.source)
-        facts = (id(flow), moved, self._totals(), trouble, watch, hint, settings, work)
+        facts = (id(flow), moved, self._totals(), trouble, self._refused, watch, hint, settings, work)
         return self._liveness.beat(facts, self._new_status)
 
     def _last_trouble(self) -> Trouble | None:
@@ -370,7 +383,8 @@ class Daemon:
 
     def _status(self) -> Status:
         flow = self._flow or self._opening
-        return self._account.status(flow, self._settings, self._last_trouble(), self._totals())
+        status = self._account.status(flow, self._settings, self._last_trouble(), self._totals())
+        return replace(status, refused=self._refused)
 
     def _forget_status(self) -> None:
         if self._liveness is not None:

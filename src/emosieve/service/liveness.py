@@ -117,6 +117,7 @@ class Status:
         settings: those in force that concern the root, by section; ``None`` from a version that told none.
         source: where they came from.
         work: long work over the decision log that is under way; tasks are filed beside a report that is rebuilt.
+        refused: why the last reload left the old settings in force, and when; ``None`` after a good one.
     """
 
     version: str
@@ -144,6 +145,7 @@ class Status:
     settings: Mapping[str, Any] | None = None
     source: Source = Source()
     work: Work | None = None
+    refused: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)

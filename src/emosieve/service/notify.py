@@ -34,6 +34,10 @@ _WORKING = {
 }
 _BLOCKED = Phrase("blocked: {cause}; {counts}", "受阻：{cause}；{counts}")
 _WAITING = Phrase("waiting for the root: {cause}", "正在等待输出目录：{cause}")
+_REFUSED = Phrase(
+    "the last reload was refused and the old settings stay in force: {cause}; {words}",
+    "上次重新加载被拒绝，仍用旧配置：{cause}；{words}",
+)
 
 log = structlog.get_logger()
 
@@ -115,9 +119,14 @@ class Notifier:
 
 def words_of(status: Status) -> Message:
     """A status in one line."""
+    words = _words_of_work(status)
+    return _REFUSED(cause=status.refused.cause, words=words) if status.refused else words
+
+
+def _words_of_work(status: Status) -> Message:
     cause = status.trouble.cause if status.trouble else ""
     if status.state == "waiting":
-        return waiting(cause)
+        return _WAITING(cause=cause)
     decided = {str(verdict): count for verdict, count in status.decided.items()}
     counts = _WATCHING(pending=status.pending, **decided)
     if status.state != "watching":
@@ -125,11 +134,6 @@ def words_of(status: Status) -> Message:
     return (
         counts if status.work is None else _WORKING[status.work.kind](share=status.work.share, counts=counts)
     )
-
-
-def waiting(cause: str) -> Message:
-    """The status while there is no root; ``cause`` names it."""
-    return _WAITING(cause=cause)
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:
