@@ -155,6 +155,9 @@ def _file_layer(path: str | None) -> Layer:
     try:
         with open(path, "rb") as file:
             content = file.read()
+    except OSError as error:
+        raise SetupError(refusals.UNREADABLE(path=path, cause=error.strerror)) from None
+    try:
         values = tomllib.loads(content.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         # Without its byte-order mark UTF-16 is valid UTF-8 full of NUL characters.
@@ -163,8 +166,6 @@ def _file_layer(path: str | None) -> Layer:
     except UnicodeDecodeError:
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         raise SetupError((refusals.NOT_UTF8_BUT_16 if is_utf16 else refusals.NOT_UTF8)(path=path)) from None
-    except OSError as error:
-        raise SetupError(refusals.UNREADABLE(path=path, cause=error.strerror)) from None
     return Layer(os.path.basename(path), values)
 
 

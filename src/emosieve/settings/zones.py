@@ -1,6 +1,7 @@
 """Time zones: which are known here, which was meant, and what the C library makes of ``TZ``."""
 
 import difflib
+import importlib.util
 import os
 import re
 import time
@@ -100,11 +101,10 @@ def settle_local_zone(environment: MutableMapping[str, str] = os.environ) -> Non
 
 def _packaged(name: str) -> str | None:
     """The path of a zone in the package tzdata, if that is installed and has it."""
-    try:
-        import tzdata  # noqa: PLC0415 - needed where the system has no zones
-    except ImportError:
+    package = importlib.util.find_spec("tzdata")
+    if package is None or package.origin is None:
         return None
-    path = os.path.join(os.path.dirname(tzdata.__file__), "zoneinfo", name)
+    path = os.path.join(os.path.dirname(package.origin), "zoneinfo", name)
     return path if ".." not in name and _is_zone_file(path) else None
 
 
