@@ -424,7 +424,7 @@ def test_a_typing_error_in_the_file_is_named(sources: Sources, lines: list[str],
             ['timezone = "Asia/Shanghi"'],
             (
                 "timezone = Asia/Shanghi: 'Asia/Shanghi' is no time zone known here; "
-                "write local, UTC or a name such as Asia/Shanghai"
+                "did you mean Asia/Shanghai?"
             ),
         ),
         (["rules = 5"], "rules = 5: is a table; write [rules] and its keys below it"),

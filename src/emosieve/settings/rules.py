@@ -55,12 +55,7 @@ _ACTIONS_SCHEMA: dict[str, Any] = {
 
 
 def _with_defaults(actions: Any) -> Any:
-    return {**DEFAULT_ACTIONS, **actions} if isinstance(actions, dict) else actions
-
-
-Actions = Annotated[
-    dict[str, Choice], Field(json_schema_extra=_ACTIONS_SCHEMA), BeforeValidator(_check_choices)
-]
+    return _check_choices({**DEFAULT_ACTIONS, **actions} if isinstance(actions, dict) else actions)
 
 
 class CustomRule(Section):
@@ -124,7 +119,10 @@ class Rules(Section):
     """dB; signal-to-noise ratio below it: noisy"""
     max_clipping: Share = 0.02
     """share 0-1; more of the samples at their ceiling: clipped"""
-    actions: Annotated[Actions, BeforeValidator(_with_defaults)] = Field(default={})
+    # One level of Annotated and one Field: pydantic before 2.12 forgets validators when it merges more.
+    actions: Annotated[dict[str, Choice], BeforeValidator(_with_defaults)] = Field(
+        default={}, json_schema_extra=_ACTIONS_SCHEMA
+    )
     """by rule, built-in or your own: reject, flag or off; for audio_missing auto as well"""
     custom: tuple[CustomRule, ...] = Field(default=(), max_length=_OWN_RULES_LIMIT)
     """rules of your own, each a [[rules.custom]] table"""
@@ -156,7 +154,9 @@ class Profile(Section):
     """dB"""
     max_clipping: Share | None = None
     """share 0-1"""
-    actions: Actions = Field(default={})
+    actions: Annotated[dict[str, Choice], BeforeValidator(_check_choices)] = Field(
+        default={}, json_schema_extra=_ACTIONS_SCHEMA
+    )
     """by rule, built-in or your own: reject, flag or off; for audio_missing auto as well"""
 
 
