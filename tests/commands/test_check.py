@@ -105,13 +105,14 @@ def test_no_line_is_wider_than_the_terminal(root: Path, language: str, columns: 
 
 def test_json(root: Path, make_task: MakeTask) -> None:
     """A stable shape in English, whatever the language; the same lines, levels and status."""
-    make_task()
-    ended = run("check", root.parent, "--json", EMOSIEVE_LANGUAGE="zh")
+    (root / "old").mkdir()
+    make_task().rename(root / "old" / "outputs_aside")
+    ended = run("check", root, "--json", EMOSIEVE_LANGUAGE="zh")
     document = json.loads(ended.stdout)
 
     assert (0, "") == (ended.returncode, ended.stderr)
     assert ["schema", "root", "level", "lines"] == list(document)
-    assert (1, str(root.parent), "warning") == (document["schema"], document["root"], document["level"])
+    assert (1, str(root), "warning") == (document["schema"], document["root"], document["level"])
     assert {("level", "subject", "message", "hint")} == {tuple(line) for line in document["lines"]}
     assert ("emosieve", True) == (
         document["lines"][0]["subject"],
