@@ -23,7 +23,6 @@ LABELS: Final = {
     "decided": Phrase("decided", "已判定"),
     "last": Phrase("last", "最近记录"),
     "error": Phrase("last error", "最近错误"),
-    "settings": Phrase("settings", "配置"),
     "inbox": Phrase("inbox", "待处理"),
     "filed": Phrase("filed", "已归档"),
     "disk": Phrase("disk", "磁盘"),

@@ -88,8 +88,9 @@ def load(
     Raises:
         SetupError: a file is missing or not TOML, a key is unknown, or a value is out of its range.
     """
+    path = config or config_of_environment()
     layers = [
-        _file_layer(config or config_of_environment()),
+        _file_layer(path),
         _environment_layer(),
         _command_line_layer(overrides, profile, root),
     ]
