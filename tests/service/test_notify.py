@@ -366,7 +366,8 @@ def test_a_replay_and_a_rebuild_say_how_far_they_are(
     assert [25, 50, 75] == [share for share in shares if share < 100][-3:]
     assert [0] == rebuilding
     assert 4 <= started_by.heard.count(["WATCHDOG=1"])
-    monkeypatch.setattr(report_rebuild, "SLICE_SECONDS", 60.0)
+    for module in (report, report_rebuild):
+        monkeypatch.setattr(module, "SLICE_SECONDS", 60.0)
     daemon._tick()
     daemon._tick()
     assert "STATUS=0 pending; filed since the start: normal 0, low_quality 0, quarantined 0" in [

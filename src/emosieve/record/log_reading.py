@@ -28,7 +28,7 @@ from emosieve.record.lines import (
 )
 from emosieve.text import escape
 
-logger = structlog.get_logger()
+log = structlog.get_logger()
 
 LOG_NAME: Final = "decisions.jsonl"
 _ROTATED = re.compile(r"decisions-\d{8}T\d{6}\.\d{6}Z\.jsonl")
@@ -283,16 +283,16 @@ class Reading:
     """One pass over the events after a position. It can say how far it is, and go on there another time.
 
     Args:
-        log: the log.
+        reader: of the log.
         after: where the pass begins.
     """
 
-    def __init__(self, log: LogReader, after: Position = START) -> None:
-        self._log = log
+    def __init__(self, reader: LogReader, after: Position = START) -> None:
+        self._reader = reader
         self._after = after
         self._at: list[tuple[str, BinaryIO]] = []
         # The pass does not know this object: so its file is closed as soon as nobody reads on.
-        self._events = _events_after(log, after, self._at)
+        self._events = _events_after(reader, after, self._at)
 
     def __iter__(self) -> Iterator[Event]:
         return self._events
@@ -312,20 +312,20 @@ class Reading:
         Raises:
             OSError: the log cannot be looked at.
         """
-        return self._log.share_before(self.position)
+        return self._reader.share_before(self.position)
 
 
-def _events_after(log: LogReader, after: Position, at: list[tuple[str, BinaryIO]]) -> Iterator[Event]:
+def _events_after(reader: LogReader, after: Position, at: list[tuple[str, BinaryIO]]) -> Iterator[Event]:
     """Yield the events after a position; ``at`` has the name and the file that the last one came from."""
-    for name, file in log.files_after(after):
+    for name, file in reader.files_after(after):
         at[:] = [(name, file)]
         for line in lines_forwards(file):
             event = parse_line(line)
             if event is not None:
                 yield event
             elif line.endswith(b"\n"):
-                path = f"{log.root}/{name}"
-                logger.warning("decisions.unreadable", path=path, line=escape(repr(line[:60])))
+                path = f"{reader.root}/{name}"
+                log.warning("decisions.unreadable", path=path, line=escape(repr(line[:60])))
             else:
                 break  # torn, or only half written yet: its rest must not be taken for a line
 
