@@ -76,6 +76,33 @@ PROMISES: tuple[Promise, ...] = (
         ),
     ),
     Promise(
+        Phrase(
+            "all of that at once, in random order, with names and inodes that come again",
+            "以上种种随机交错，同名任务和 inode 反复出现",
+        ),
+        Phrase("the same", "同上"),
+        (
+            "faults/test_torture.py::test_after_a_torture_every_task_is_in_one_place_decided_and_counted_once",
+            "test_debts.py::test_exactly_the_moves_that_were_not_made_are_found",
+        ),
+    ),
+    Promise(
+        Phrase(
+            "checkpoint or settings are not those of the run that died",
+            "检查点丢失或过旧，或重启前改了配置",
+        ),
+        Phrase(
+            "only the very directory that was decided about is moved, to the folder that is named now",
+            "只移动当时判定的那一个目录（按 inode 和创建时间识别），并移到现在配置的目录",
+        ),
+        (
+            "test_recovery.py::TestNames::test_an_old_restore_is_not_made_again",
+            "test_recovery.py::TestNames::test_a_filed_task_is_not_superseded",
+            "test_recovery.py::TestSettingsChanged::test_pending_moves_go_to_the_new_folder",
+            "test_recovery.py::TestEditedLines::test_our_own_files_stay",
+        ),
+    ),
+    Promise(
         Phrase("the disk is full", "磁盘写满"),
         Phrase(
             "nothing moves without its line in the log; it waits, `status` says why, with room it goes on",
@@ -142,6 +169,118 @@ PROMISES: tuple[Promise, ...] = (
         ),
     ),
     Promise(
+        Phrase(
+            "another user may read the root, or write where root's emosieve works",
+            "其他用户能读输出目录，或能写 root 运行的 emosieve 所处理的目录",
+        ),
+        Phrase(
+            "he can take no lock, and have nothing of root's changed or given to him",
+            "拿不到锁，也无法让 root 的文件被改动或转给他",
+        ),
+        (
+            "record/test_own_files.py::TestOthersAreKeptOut::test_a_stranger_cannot_hold_a_lock",
+            "record/test_own_files.py::test_nothing_is_made_where_a_symlink_leads",
+            "test_copying.py::test_a_hidden_directory_that_is_replaced_is_not_used",
+            "test_copying.py::test_in_a_hidden_directory_of_anothers_no_owner_is_kept",
+        ),
+    ),
+    Promise(
+        Phrase(
+            "root types a command beside a daemon of another user",
+            "守护进程以其他用户身份运行时，root 在旁边执行命令",
+        ),
+        Phrase(
+            "what it makes belongs to that user; a third user is refused before anything is written",
+            "新建的文件归那个用户所有；第三个用户会被拒绝，且什么都不会写入",
+        ),
+        (
+            "record/test_own_files.py::TestWhatRootMakes::test_the_owner_works_on_after_it",
+            "record/test_own_files.py::TestAThirdUser::test_it_is_refused_before_anything_is_written",
+        ),
+    ),
+    Promise(
+        Phrase("a command's shell has other settings than the daemon", "命令所在 shell 的配置与守护进程不同"),
+        Phrase(
+            "what concerns the root follows the daemon, and the command says so",
+            "与输出目录有关的一律按守护进程的配置，命令会说明",
+        ),
+        (
+            "commands/test_in_force.py::test_without_a_daemon_the_report_keeps_its_layout",
+            "commands/test_in_force.py::test_a_restoration_goes_where_the_daemon_files",
+            "commands/test_in_force.py::test_todays_rules_are_the_daemons",
+        ),
+    ),
+    Promise(
+        Phrase(
+            "files of the decision log are cut, archived or compressed", "判定日志被截断、移走或压缩"
+        ),
+        Phrase(
+            "reports whose entries are in no log any more are kept under another name, and it is said",
+            "日志里已没有的条目所在的报告会改名保留，并给出提示",
+        ),
+        (
+            "record/test_report_rebuild.py::TestLosses::test_a_report_that_says_more_than_the_log_is_kept",
+            "record/test_report_rebuild.py::TestLosses::test_a_death_while_old_reports_are_kept_loses_none",
+        ),
+    ),
+    Promise(
+        Phrase(
+            "millions of decisions are replayed, or reported anew",
+            "要重放或重新报告上百万条判定",
+        ),
+        Phrase(
+            "it gives signs of life, says how far it is, files beside a rebuild, and goes on where it was killed",
+            "持续报告存活和进度，重建报告时照常归档，被杀死后从中断处继续",
+        ),
+        (
+            "service/test_notify.py::test_a_replay_and_a_rebuild_say_how_far_they_are",
+            "service/test_flow.py::test_tasks_are_filed_beside_a_report_that_is_rebuilt",
+            "test_recovery.py::test_a_long_replay_goes_on_where_it_was_killed",
+            "record/test_report_rebuild.py::test_slices_with_deaths_between_give_the_same_bytes",
+        ),
+    ),
+    Promise(
+        Phrase("one wav is hours long", "某个音频长达数小时"),
+        Phrase("the others are filed meanwhile", "其他任务照常归档"),
+        ("system/test_judging.py::test_long_audio_keeps_nobody_waiting",),
+    ),
+    Promise(
+        Phrase("the disk is full at the very first start", "第一次启动时磁盘就已写满"),
+        Phrase("it waits, as it does later", "等待，与运行中写满时一样"),
+        (
+            "faults/test_start.py::TestAtTheVeryFirstStart::test_it_is_waited_out",
+            "faults/test_start.py::TestAtTheVeryFirstStart::test_a_sweep_is_to_be_run_again",
+            "faults/test_start.py::test_a_root_that_goes_while_it_is_opened_is_waited_for",
+        ),
+    ),
+    Promise(
+        Phrase("one task cannot be moved or read when it starts", "启动时有一个任务无法移动或读取"),
+        Phrase("it is told of and tried again; the start goes on", "会提示并重试；启动不受影响"),
+        (
+            "faults/test_start.py::TestOneTask::test_that_may_not_be_moved_is_told_of_and_tried_again",
+            "faults/test_start.py::TestOneTask::test_that_is_a_dead_mount_is_told_of",
+        ),
+    ),
+    Promise(
+        Phrase("the root is an rclone mount", "输出目录在 rclone 挂载上"),
+        Phrase(
+            "with a write cache all works; without one it is refused before anything moves",
+            "有写缓存时一切正常；没有写缓存时会在移动任何东西之前拒绝",
+        ),
+        (
+            "faults/test_start.py::TestRclone::test_with_a_cache_all_commands_work",
+            "faults/test_start.py::TestRclone::test_without_a_write_cache_it_is_refused_before_anything_moves",
+        ),
+    ),
+    Promise(
+        Phrase("a wrong folder is given", "给错了目录"),
+        Phrase("it is refused, and nothing is made there", "会被拒绝，且不会在里面新建任何东西"),
+        (
+            "system/test_wrong_roots.py::test_nothing_is_left_in_a_folder_that_is_no_root",
+            "system/test_wrong_roots.py::test_what_a_wrong_start_left_blinds_nobody",
+        ),
+    ),
+    Promise(
         Phrase("a cron job deletes a task, at any step", "定时任务在任意一步删除了某个任务"),
         Phrase("the others are filed; the missing one is told of", "其余照常归档；缺少的会提示"),
         ("faults/test_failing_steps.py::test_a_task_that_is_deleted_at_any_step_is_missed_alone",),
@@ -152,6 +291,46 @@ PROMISES: tuple[Promise, ...] = (
         ),
         Phrase("no part of the copy stays; the next run files the task", "不留下半份拷贝；下次运行时归档"),
         ("faults/test_copies.py::test_a_stop_is_heard_in_the_middle_of_a_copy",),
+    ),
+    Promise(
+        Phrase(
+            "a directory cannot be renamed: another file system, a lower layer of an overlay, mergerfs, quota projects",
+            "目录无法直接重命名：不同的文件系统、overlay 的下层、mergerfs、配额项目",
+        ),
+        Phrase(
+            "it is copied once; the original goes file by file, and only what was copied goes",
+            "只复制一次；原件逐个文件删除，只删已复制的内容",
+        ),
+        (
+            "faults/test_unions.py::test_a_task_in_a_lower_layer_is_copied_once",
+            "faults/test_unions.py::test_killed_at_each_step_of_a_copy_within_an_overlay_nothing_is_lost_or_doubled",
+            "faults/test_unions.py::test_a_task_in_a_lower_layer_of_fuse_overlayfs_is_copied_once",
+            "faults/test_unions.py::test_a_task_that_mergerfs_renames_in_part_or_not_at_all_is_copied_once",
+            "test_copying.py::test_only_the_recorded_copy_is_ours",
+        ),
+    ),
+    Promise(
+        Phrase("a destination's disk or share is not mounted", "归档目录所在的磁盘或共享没有挂载"),
+        Phrase(
+            "nothing is made or filed below its mount point; it is waited for, and asked after",
+            "不会在挂载点下面新建目录或归档；会等待，并提示检查挂载",
+        ),
+        (
+            "test_destinations.py::test_nothing_is_filed_below_a_mount_point",
+            "test_destinations.py::test_a_mount_below_the_root_is_waited_for_as_well",
+        ),
+    ),
+    Promise(
+        Phrase("two roots file into one folder", "两个输出目录归档到同一个目录"),
+        Phrase(
+            "neither takes a task of the other for its own, joins files to it, or takes its decision back",
+            "不会把对方的任务当作自己的，不会往里并入文件，也不会撤销对方的判定",
+        ),
+        (
+            "test_recovery.py::TestSharedFolder::test_late_files_join_no_task_of_another_root",
+            "test_recovery.py::TestSharedFolder::test_nor_one_that_took_the_place_of_ours",
+            "test_recovery.py::TestSharedFolder::test_a_restore_of_theirs_takes_no_decision_of_ours_back",
+        ),
     ),
     Promise(
         Phrase(
@@ -445,6 +624,21 @@ PROMISES: tuple[Promise, ...] = (
         ),
         Phrase("the service starts anew and serves it", "服务会重启并处理新目录"),
         ("deploy/test_systemd.py::TestRoot::test_one_that_is_made_anew_is_served",),
+    ),
+    Promise(
+        Phrase(
+            "a disk is unmounted or changed under the sandbox of a systemd service",
+            "systemd 服务运行中，磁盘在沙箱外被卸载或更换",
+        ),
+        Phrase(
+            "it says so within seconds, is started anew, and serves what is there, or waits",
+            "几秒内给出提示并重启，处理现有的磁盘，或等待",
+        ),
+        (
+            "deploy/test_systemd.py::TestDisk::test_one_that_is_unmounted_is_let_go",
+            "deploy/test_systemd.py::TestDisk::test_one_that_is_changed_is_followed",
+            "deploy/test_systemd.py::TestDisk::test_that_of_a_destination_is_followed",
+        ),
     ),
     Promise(
         Phrase("a person restored a task", "有人做过人工改判"),
