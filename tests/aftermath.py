@@ -69,9 +69,8 @@ def assert_nothing_is_left_over(root: Path, folders: Sequence[str | Path] = FOLD
         f"{folder}/{name}" for folder in (".", *folders) for name in names_in(root / folder) if name[0] == "."
     ]
     assert ["./.emosieve"] == hidden
-    assert {"checkpoint", "intake.lock", "log.lock"} >= set(names_in(root / ".emosieve")), names_in(
-        root / ".emosieve"
-    )
+    state = names_in(root / ".emosieve")
+    assert {"checkpoint", "destinations.json", "intake.lock", "log.lock"} >= set(state), state
     assert all(path.read_bytes()[-1:] in {b"", b"\n"} for path in root.glob("decisions*.jsonl"))
 
 

@@ -211,9 +211,7 @@ PROMISES: tuple[Promise, ...] = (
         ),
     ),
     Promise(
-        Phrase(
-            "files of the decision log are cut, archived or compressed", "判定日志被截断、移走或压缩"
-        ),
+        Phrase("files of the decision log are cut, archived or compressed", "判定日志被截断、移走或压缩"),
         Phrase(
             "reports whose entries are in no log any more are kept under another name, and it is said",
             "日志里已没有的条目所在的报告会改名保留，并给出提示",

@@ -140,7 +140,7 @@ def places_of(events: Sequence[dict[str, Any]]) -> dict[str, str]:
     return places
 
 
-@pytest.mark.parametrize("action", ["rename outputs_1", "quality_report.txt"])
+@pytest.mark.parametrize("action", ["normal/outputs_1", "quality_report.txt"])
 def test_what_a_killed_command_left_is_finished_without_a_restart(
     root: Path, make_task: MakeTask, action: str
 ) -> None:

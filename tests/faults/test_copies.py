@@ -1,5 +1,6 @@
 """A destination on another file system, which fills up, turns read-only, or is slow when the daemon must stop."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,8 +91,8 @@ def test_a_stop_is_heard_in_the_middle_of_a_copy(root: Path, tmp_path: Path, mou
     elsewhere.mkdir()
     mounted("-t", "tmpfs", "-o", "size=600m", "tmpfs", elsewhere)
     settings: dict[str, object] = {"filing__normal": str(elsewhere)}
-    device = root.stat()
-    staging = elsewhere / f".emosieve-staging-{device.st_dev:x}-{device.st_ino:x}" / "outputs_1"
+    device, uid = root.stat(), os.geteuid()
+    staging = elsewhere / f".emosieve-staging-{device.st_dev:x}-{device.st_ino:x}-{uid}" / "outputs_1"
     with Watch(root, **settings) as watch:
         watch.wait_for("watch.ready")
         # Each of a hundred and more writes takes two seconds: longer than anybody waits for the stop.
