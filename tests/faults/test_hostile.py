@@ -155,7 +155,7 @@ HOSTILE: Mapping[str, tuple[Plant, str]] = {
     ),
     "most_keys": (
         _raw(b"{%s}" % b",".join(b'"k%d":0.5' % number for number in range(500_000))),
-        "low_quality",
+        "result.json has the keys k0, k1, k2,",
     ),
     "most_frames": (_raw(b"[%s]" % b",".join([b"[0,0,0,1,0,0,0,0,0]"] * 50_000)), "normal"),
     "deep": (
@@ -186,7 +186,7 @@ HOSTILE: Mapping[str, tuple[Plant, str]] = {
     "bom": (_raw(b"\xef\xbb\xbf" + result_bytes()), "normal"),
     "utf_16": (
         _raw(result_bytes().decode().encode("utf-16")),
-        "result.json is not UTF-8 text (GBK, perhaps?)",
+        "normal",
     ),
     "nul": (_raw(result_bytes()[:-1] + b"\x00}"), NOT_JSON),
     "nan": (_text('{"emotion":"sad","confidence":NaN}'), NOT_JSON),
