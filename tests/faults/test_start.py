@@ -29,11 +29,11 @@ Barred = tuple[str, Path, Relieve]
 
 def without_inodes(disk: Path, mounted: Mount) -> Barred:
     """A disk without a free inode."""
-    mounted("-t", "tmpfs", "-o", "size=16m,nr_inodes=16", "tmpfs", disk)
+    mounted("-t", "tmpfs", "-o", "size=16m,nr_inodes=40", "tmpfs", disk)
     write_root(disk)
     files = disk / "files"
     files.mkdir()
-    for number in range(16):
+    for number in range(40):
         with contextlib.suppress(OSError):
             (files / str(number)).touch()
     return "ENOSPC", disk / "outputs" / ".emosieve", lambda: shutil.rmtree(files)

@@ -116,7 +116,9 @@ class Scene:
             twin = self.root.parent / "twin"
             make_tasks(twin, OLD)
             steps = command(["sweep", str(twin), *overrides(**self.settings)]).steps
-            self._move = next(number for number, step in enumerate(steps) if step == f"rename {OLD[0]}")
+            self._move = next(
+                number for number, step in enumerate(steps) if step.startswith(f"rename {twin}/{OLD[0]}")
+            )
             for folder in self.folders[:3] if self.other else []:
                 shutil.rmtree(folder)
         return self._move
@@ -405,7 +407,7 @@ class TestSweep:
         ]
         pipe = subprocess.PIPE
         with subprocess.Popen(start, stdout=pipe, stderr=pipe, text=True) as sweep:
-            until((root / ".emosieve" / "checkpoint").exists)
+            until((root / "quarantine").is_dir)
             sweep.terminate()
             _, said = sweep.communicate(timeout=PATIENCE)
 
