@@ -30,13 +30,14 @@ BACK = event("restored", TASK, **ONE, **{"from": f"quarantine/{TASK}"}, result_d
     ("decided", "expected"),
     [
         ({**ONE, "result_digest": "b"}, ["quarantined", "restored", "decided"]),
-        ({**TWO, "result_digest": "a"}, ["decided"]),
-        ({"directory": [1, 10], "born": 101, "result_digest": "a"}, ["decided"]),
+        ({**TWO, "result_digest": "b"}, ["decided"]),
+        ({**TWO, "result_digest": "a"}, ["quarantined", "restored", "decided"]),
+        ({"directory": [1, 10], "born": 101, "result_digest": "b"}, ["decided"]),
         ({**ELSEWHERE, "result_digest": "a"}, ["quarantined", "restored", "decided"]),
         ({**ELSEWHERE, "result_digest": "b"}, ["decided"]),
         ({}, ["quarantined", "restored", "decided"]),
     ],
-    ids=["mended", "twin", "inode again", "copied", "another elsewhere", "old line"],
+    ids=["mended", "another", "copied here", "inode again", "copied", "another elsewhere", "old line"],
 )
 def test_only_events_of_one_task_are_told(decided: dict[str, Any], expected: list[str]) -> None:
     """The same directory, or a copy of the same result on another file system."""
@@ -65,8 +66,9 @@ def test_what_stands_there_may_be_nobodys() -> None:
     [
         ({**ONE, "result_digest": "a"}, DirectoryId(1, 10, 100), True),
         ({**ONE, "result_digest": "a"}, DirectoryId(9, 10, 100), True),
-        ({**ONE, "result_digest": "x"}, DirectoryId(1, 10, 101), False),
-        ({**ONE, "result_digest": "x"}, DirectoryId(1, 12, 100), False),
+        ({**ONE, "result_digest": "y"}, DirectoryId(1, 10, 101), False),
+        ({**ONE, "result_digest": "x"}, DirectoryId(1, 12, 100), True),
+        ({**ONE, "result_digest": "y"}, DirectoryId(1, 12, 100), False),
         ({**ONE, "result_digest": "x"}, DirectoryId(2, 10, 101), True),
         ({**ONE, "result_digest": "y"}, DirectoryId(2, 10, 101), False),
         ({**ONE}, DirectoryId(2, 10, 101), False),

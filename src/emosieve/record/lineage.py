@@ -29,14 +29,12 @@ def is_about(event: Mapping[str, Any], standing: DirectoryId, digest_of: Callabl
     Args:
         event: one that put a task there, or somewhere before.
         standing: the directory that stands there.
-        digest_of: gives the digest of its result; called only where the directory decides nothing, because
-            the task was copied from another file system.
+        digest_of: gives the digest of its result; called only where the directory is another one, as a
+            copy is: where no rename is possible a task is copied, also within one file system.
     """
     logged, digest = DirectoryId.from_dict(event), event.get("result_digest")
     if logged is not None and logged.is_same(standing):
         return True
-    if logged is not None and logged.differs(standing):
-        return False
     if digest is None:
         # Nothing tells: lines of another version name neither.
         return logged is None
@@ -67,10 +65,8 @@ def _may_precede(older: Event, chain: Sequence[Event]) -> bool:
     """Whether an event may be about the task of a chain; a ``diverted`` one of an older version says nothing of it."""
     newer = next((event for event in chain[::-1] if "directory" in event or "result_digest" in event), {})
     one, other = DirectoryId.from_dict(older), DirectoryId.from_dict(newer)
-    if one is None or other is None:
+    if one is None or other is None or one.may_be(other):
         return True
-    if one.differs(other):
-        return False
+    # A copy is another directory with the same result.
     digests = (older.get("result_digest"), newer.get("result_digest"))
-    # A copy on another file system is another directory with the same result.
-    return one.device == other.device or None in digests or digests[0] == digests[1]
+    return None not in digests and digests[0] == digests[1]

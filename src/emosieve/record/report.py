@@ -85,7 +85,12 @@ class Report:
             return standing.project(decisions, reported) if standing else reported
         self._set_foreign_aside([REPORT_NAME])
         if reported.position == START and decisions.end() == START:
-            return reported  # nothing was decided yet
+            return replace(  # nothing was decided yet
+                reported,
+                layout=self.shape.layout,
+                language=self.language,
+                rotate_bytes=self.rotate_bytes,
+            )
         if not self._is_current(decisions, reported) and not self._is_first(reported):
             reported = end_swap(self.root) or reported
             if not self._is_current(decisions, reported):
@@ -162,7 +167,7 @@ class Report:
 
     def _is_first(self, reported: Reported) -> bool:
         """Return whether there is no report yet, nor one that is made beside it."""
-        is_begun = reported.position != START or reported.layout or os.path.lexists(f"{self.root}/{REBUILD}")
+        is_begun = reported.position != START or os.path.lexists(f"{self.root}/{REBUILD}")
         return not is_begun and not reports_in(self.root)
 
     def _is_current(self, decisions: DecisionLog, reported: Reported) -> bool:

@@ -36,13 +36,10 @@ class DirectoryId:
             return self.born_ns == other.born_ns
         return self.changed_ns == other.changed_ns != 0
 
-    def differs(self, other: "DirectoryId") -> bool:
-        """Return whether both are certainly two directories, of one file system."""
-        if self.device != other.device:
-            return False
-        return self.inode != other.inode or bool(
-            self.born_ns and other.born_ns and self.born_ns != other.born_ns
-        )
+    def may_be(self, other: "DirectoryId") -> bool:
+        """Return whether both may be one directory of one file system, as far as its numbers tell."""
+        is_born_apart = self.born_ns and other.born_ns and self.born_ns != other.born_ns
+        return (self.device, self.inode) == (other.device, other.inode) and not is_born_apart
 
     def as_dict(self) -> dict[str, Any]:
         """Return the keys by which an event of the decision log names it."""
