@@ -1,6 +1,7 @@
 """A destination on a file system of its own is waited for where that is not mounted. Real mounts; needs root."""
 
 import errno
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 
 from conftest import MakeTask, Mount, names_in, read_log, standing
-from emosieve.destinations import DESTINATIONS, Destination, missing_destination
+from emosieve.destinations import DESTINATIONS, NOT_MOUNTED, Destination, missing_destination
 from emosieve.intake import Intake
+from emosieve.service.preflight import examine
+from emosieve.service.preflight import folders as preflight_folders
 from emosieve.settings import Settings
+from process import Watch, overrides, run
 from test_recovery import proposal_for
 
 FIRST, SECOND = "outputs_1", "outputs_2"
@@ -126,6 +130,82 @@ def test_a_first_start_makes_its_folders(root: Path, tmp_path: Path) -> None:
     assert missing_destination(intake.folders, intake.log.has_filed_into) is None
     assert (tmp_path / "elsewhere").is_dir()
     assert not (root / DESTINATIONS).exists()
+
+
+def checked(root: Path, normal: Path) -> tuple[int, list[tuple[str, str, str | None]]]:
+    """Status, and subject, message and hint of each error of ``emosieve check``."""
+    ended = run("check", root, "--json", *overrides(filing__normal=normal))
+    lines = json.loads(ended.stdout)["lines"]
+    told = [(line["subject"], line["message"], line["hint"]) for line in lines if line["level"] == "error"]
+    return ended.returncode, told
+
+
+@pytest.mark.parametrize("below", ["normal", "results/normal"])
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_check_tells_what_is_not_mounted(
+    root: Path, make_task: MakeTask, disk: Path, below: str, *, is_remembered: bool
+) -> None:
+    """With what to do, also where the folder's own parent is gone with the mount; mounted, it says nothing of it."""
+    normal = disk / below
+    normal.parent.mkdir(exist_ok=True)
+    intake_of(root, normal).commit([proposal_for(make_task(FIRST))])
+    assert (0, []) == checked(root, normal)
+    unmount(disk)
+    if not is_remembered:
+        (root / DESTINATIONS).unlink()
+    message = f"{normal} held tasks on another file system, which is not there now; not mounted?"
+    command = f"rm -f {root}/.emosieve/destinations.json && mkdir -p {normal}"
+    hint = f"mount it; or, if another folder is meant from now on: {command}"
+
+    assert (2, [("filing.normal", message, hint)]) == checked(root, normal)
+    subprocess.run(["sh", "-c", command], check=True)
+    assert (0, []) == checked(root, normal)
+
+
+def test_check_tells_of_a_destination_that_fails(
+    root: Path, make_task: MakeTask, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a dead mount nothing can be known: the system's word is told, and a start waits for it."""
+    intake_of(root, disk / "normal").commit([proposal_for(make_task(FIRST))])
+    failure = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(preflight_folders, "missing_destination", fail)
+    settings = Settings(filing={"normal": str(disk / "normal")})
+    lines = [line for line in examine(str(root), settings) if line.level == "error"]
+
+    assert [
+        f"{path} cannot be looked at: Transport endpoint is not connected"
+        for path in (disk / "normal", root / "low_quality", root / "quarantine")
+    ] == [str(line.message) for line in lines]
+    assert {failure} == {line.failure for line in lines}
+
+
+@pytest.mark.parametrize("below", ["normal", "results/normal"])
+def test_a_start_waits_for_the_mount(
+    root: Path, make_task: MakeTask, disk: Path, mounted: Mount, below: str
+) -> None:
+    """It goes on as soon as that is there; a sweep ends with status 1 and says what to do; nothing is made."""
+    normal = disk / below
+    normal.parent.mkdir(exist_ok=True)
+    intake_of(root, normal).commit([proposal_for(make_task(FIRST))])
+    unmount(disk)
+    make_task(SECOND)
+    options = overrides(filing__normal=normal, settle__quiet_seconds=0.05, language="en")
+    swept = run("sweep", root, *options)
+    assert (1, True) == (swept.returncode, "not there now; not mounted?" in swept.stderr)
+    with Watch(root, *options) as watch:
+        blocked = watch.wait_for("watch.blocked")
+        assert f"ENODEV: {NOT_MOUNTED}: {normal}" == blocked["cause"]
+        assert ([], [SECOND]) == (names_in(disk), standing(root))
+        mounted("-t", "tmpfs", "tmpfs", disk)
+        normal.parent.mkdir(exist_ok=True)
+        watch.wait_for("task.filed", task=SECOND)
+        watch.stop()
+
+    assert [SECOND] == names_in(normal)
 
 
 BEFORE = Destination(1, 2, 3, "/mnt/nas")

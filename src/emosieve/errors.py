@@ -126,8 +126,16 @@ _STEPS: Final[Mapping[str, Phrase]] = MappingProxyType(
 KNOWN_CODES: Final = tuple(_STEPS)
 """Names of errors about which an operator can do something."""
 _PASSING: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
-    | {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE}
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN}
+    | {
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.ENFILE,
+        errno.EMFILE,
+    }
 )
 
 

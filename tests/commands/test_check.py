@@ -27,15 +27,41 @@ def one_line(text: str) -> str:
 
 
 def test_a_good_root(root: Path, make_task: MakeTask) -> None:
-    """Status 0, a line each, a sum at the end, and no colour where nobody looks."""
+    """Status 0, the verdict in the first line, and that there is no more; no colour where nobody looks."""
     make_task()
     ended = run("check", root, "--set", "language=en")
+    expected = "emosieve can work here\n\nnothing else to report; -v shows what was looked at\n"
 
-    assert (0, "") == (ended.returncode, ended.stderr)
-    assert "settings valid; from command line ok" in one_line(ended.stdout)
-    assert f"{root}: 1 outputs_* standing" in one_line(ended.stdout)
-    assert "emosieve can work here" in ended.stdout.splitlines()[-1]
-    assert "\x1b" not in ended.stdout
+    assert (0, "", expected) == (ended.returncode, ended.stderr, ended.stdout)
+
+
+@pytest.mark.parametrize("option", ["-v", "--verbose"])
+def test_all_that_was_looked_at(root: Path, make_task: MakeTask, option: str) -> None:
+    """Whoever asks for it gets a line each of what is in order, below the verdict, and what is wrong before it."""
+    make_task()
+    (root / "quality_report.txt").mkdir()
+    first, empty, *lines = run("check", root, option, "--set", "language=en").stdout.splitlines()
+
+    assert ("emosieve can work here; 1 warning", "") == (first, empty)
+    assert "settings valid; from command line ok" in one_line(" ".join(lines))
+    assert f"{root}: 1 outputs_* standing" in one_line(" ".join(lines))
+    levels = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert ["warning", *["ok"] * (len(levels) - 1)] == levels
+    assert len(levels) > 10
+    assert "-v shows" not in " ".join(lines)
+
+
+def test_what_is_wrong_comes_before_what_is_worth_knowing(root: Path) -> None:
+    """Errors, then warnings, whatever was looked at first; the verdict counts both."""
+    (root / "low_quality").touch()
+    (root / "normal").touch()
+    ended = run("check", root, "--set", "rules.min_gap=0.1", "--set", "language=en")
+    first, _, *lines = ended.stdout.splitlines()
+
+    assert (2, "2 problems, 1 warning: emosieve cannot work here yet") == (ended.returncode, first)
+    levels = [line.split()[0] for line in lines if line and not line.startswith(" ")]
+    assert ["error", "error", "warning", "nothing"] == levels
+    assert "nothing else to report; -v shows what was looked at" == lines[-1]
 
 
 def test_nothing_is_written(root: Path, make_task: MakeTask) -> None:
@@ -54,15 +80,15 @@ def test_a_root_one_level_off(root: Path, make_task: MakeTask) -> None:
 
     assert 2 == ended.returncode
     assert f"no outputs_* here, but 1 in {root} → give {root} as the root" in one_line(ended.stdout)
-    assert "1 error" in ended.stdout.splitlines()[-1]
+    assert "1 problem: emosieve cannot work here yet" == ended.stdout.splitlines()[0]
 
 
 def test_an_error(root: Path) -> None:
-    """Any error has status 2, and the sum says so; the rest is told all the same."""
+    """Any error has status 2, and the verdict says so; the rest is told all the same."""
     ended = run("check", root / "nowhere", "--set", "rules.min_gap=0.1")
 
     assert 2 == ended.returncode
-    assert "1 error, 1 warning: emosieve cannot work here yet" == ended.stdout.splitlines()[-1]
+    assert "1 problem, 1 warning: emosieve cannot work here yet" == ended.stdout.splitlines()[0]
 
 
 def test_a_log_that_was_cut(root: Path) -> None:
@@ -83,11 +109,11 @@ def test_a_log_that_was_cut(root: Path) -> None:
 
 
 def test_chinese(root: Path) -> None:
-    """Levels, subjects, messages and sum are Chinese, in columns that count two places a character."""
-    ended = run("check", root / "nowhere", EMOSIEVE_LANGUAGE="zh")
+    """Verdict, levels, subjects and messages are Chinese, in columns that count two places a character."""
+    ended = run("check", root / "nowhere", "-v", EMOSIEVE_LANGUAGE="zh")
     lines = ended.stdout.splitlines()
 
-    assert (2, "1 个错误：emosieve 暂时无法在此运行") == (ended.returncode, lines[-1])
+    assert (2, "1 个问题：emosieve 暂时无法在此运行") == (ended.returncode, lines[0])
     assert any(line.startswith("错误  输出目录  ") for line in lines)
     assert any(line.startswith("通过  程序      ") for line in lines)
 
@@ -96,7 +122,7 @@ def test_chinese(root: Path) -> None:
 @pytest.mark.parametrize("columns", ["60", "80", "100"])
 def test_no_line_is_wider_than_the_terminal(root: Path, language: str, columns: str) -> None:
     """Every line fits but for a path, which stays whole."""
-    ended = run("check", root, EMOSIEVE_LANGUAGE=language, COLUMNS=columns)
+    ended = run("check", root, "--verbose", EMOSIEVE_LANGUAGE=language, COLUMNS=columns)
 
     assert [] == [
         line for line in ended.stdout.splitlines() if cell_len(line) > int(columns) and str(root) not in line

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,24 +54,33 @@ SUBJECTS = {
 
 _ONE_WARNING = Phrase("1 warning", "1 个警告")
 _WARNINGS = Phrase("{count} warnings", "{count} 个警告")
-_ONE_ERROR = Phrase("1 error", "1 个错误")
-_ERRORS = Phrase("{count} errors", "{count} 个错误")
-_BOTH = Phrase("{errors}, {warnings}", "{errors}，{warnings}")
-_NOTHING = Phrase("nothing to complain of", "没有问题")
-_CAN_WORK = Phrase("{counts}; emosieve can work here", "{counts}；emosieve 可以在此运行")
+_ONE_PROBLEM = Phrase("1 problem", "1 个问题")
+_PROBLEMS = Phrase("{count} problems", "{count} 个问题")
+_BOTH = Phrase("{problems}, {warnings}", "{problems}，{warnings}")
+_CAN_WORK = Phrase("emosieve can work here", "emosieve 可以在此运行")
+_CAN_WORK_WARNED = Phrase("emosieve can work here; {warnings}", "emosieve 可以在此运行；{warnings}")
 _CANNOT_WORK = Phrase("{counts}: emosieve cannot work here yet", "{counts}：emosieve 暂时无法在此运行")
+_FOLDED = Phrase(
+    "nothing else to report; -v shows what was looked at", "没有其他需要说明的；加 -v 可查看检查了哪些项目"
+)
+
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show what is in order as well, and what was found there.")
+]
 
 
 def check(
     *,
     root: Root = None,
     json: Json = False,
+    verbose: Verbose = False,
     config: Config = None,
     profile: Profile = None,
     overrides: Set = None,
 ) -> None:
     """Say whether emosieve can work on a root, and what to do if not; writes nothing.
 
+    The answer comes first, then what is wrong, then what is worth knowing.
     Exit status 0, also with warnings; 2 with any error.
 
     Example: emosieve check /root/emotion2vec/outputs
@@ -86,9 +95,7 @@ def check(
         level = worst(lines)
         echo_json({"schema": 1, "root": escape(path, _PATH_LIMIT), "level": level, "lines": documents})
     else:
-        typer.echo(
-            "\n".join([*_shown(lines, loaded.settings.language), "", _sum(lines, loaded.settings.language)])
-        )
+        typer.echo("\n".join(_answer(lines, loaded.settings.language, verbose=verbose)))
     if worst(lines) == "error":
         raise typer.Exit(2)
 
@@ -111,12 +118,28 @@ def _document(line: "Line") -> dict[str, str | None]:
     }
 
 
+def _answer(lines: Sequence["Line"], language: Language, *, verbose: bool) -> Iterator[str]:
+    """The verdict, then the errors, the warnings, and what is in order, which only some want to see."""
+    yield _verdict(lines, language)
+    shown = [line for level in ("error", "warning", "ok") for line in lines if line.level == level]
+    shown = shown if verbose else [line for line in shown if line.level != "ok"]
+    if shown:
+        yield ""
+        yield from _shown(shown, language)
+    if len(shown) < len(lines):
+        yield ""
+        yield from wrapped(_FOLDED().text(language), _width())
+
+
+def _width() -> int:
+    return max(_LEAST_WIDTH, shutil.get_terminal_size().columns)
+
+
 def _shown(lines: Sequence["Line"], language: Language) -> Iterator[str]:
     """The lines as people read them: level and subject in columns, the rest wrapped beside them."""
     heads = columns([(LEVELS[line.level]().text(language), _label(line, language), "|") for line in lines])
-    width = shutil.get_terminal_size().columns
     for line, head in zip(lines, heads, strict=True):
-        yield from _line(line, head.removesuffix("|"), max(_LEAST_WIDTH, width), language)
+        yield from _line(line, head.removesuffix("|"), _width(), language)
 
 
 def _label(line: "Line", language: Language) -> str:
@@ -136,16 +159,16 @@ def _line(line: "Line", head: str, width: int, language: Language) -> Iterator[s
         yield f"{indent}{'  ' if number else '→ '}{one}"
 
 
-def _sum(lines: Sequence["Line"], language: Language) -> str:
-    """The last line: how many of each, and what follows."""
+def _verdict(lines: Sequence["Line"], language: Language) -> str:
+    """The first line: whether emosieve can work here, and how many of each."""
     count = Counter(line.level for line in lines)
     warnings = _counted(count["warning"], _ONE_WARNING, _WARNINGS)
-    errors = _counted(count["error"], _ONE_ERROR, _ERRORS)
-    if errors:
-        counts = _BOTH(errors=errors, warnings=warnings) if warnings else errors
+    problems = _counted(count["error"], _ONE_PROBLEM, _PROBLEMS)
+    if problems:
+        counts = _BOTH(problems=problems, warnings=warnings) if warnings else problems
         return styled(_CANNOT_WORK(counts=counts).text(language), "error")
-    level = "warning" if warnings else "ok"
-    return styled(_CAN_WORK(counts=warnings or _NOTHING()).text(language), level)
+    words = _CAN_WORK_WARNED(warnings=warnings) if warnings else _CAN_WORK()
+    return styled(words.text(language), "warning" if warnings else "ok")
 
 
 def _counted(count: int, one: Phrase, many: Phrase) -> Message | None:

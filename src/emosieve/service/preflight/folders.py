@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from emosieve.filing import folder_problem, inside_problem
+from emosieve.destinations import DESTINATIONS, NOT_MOUNTED, missing_destination
+from emosieve.errors import code_of, next_step
+from emosieve.filing import Folders, folder_problem, inside_problem
 from emosieve.record.decisions import LOG_LOCK, LOG_NAME, DecisionLog
 from emosieve.record.files import STATE_DIRECTORY, anothers_words, is_anothers
 from emosieve.record.locking import INTAKE_LOCK
@@ -26,6 +28,15 @@ _NOT_WRITABLE = Phrase("{folder} may not be written by uid {uid}", "uid {uid} �
 _FOLDER = Phrase("{path}", "{path}")
 _NO_PARENT = Phrase("{folder} does not exist", "{folder} 不存在")
 _MAKE_PARENT = Phrase("make it, or choose another", "请创建它，或另选一个")
+_NOT_MOUNTED = Phrase(
+    "{path} held tasks on another file system, which is not there now; not mounted?",
+    "{path} 曾在另一个文件系统上存放任务，现在那个文件系统不在；是不是没有挂载？",
+)
+_MOUNT = Phrase(
+    "mount it; or, if another folder is meant from now on: rm -f {known} && mkdir -p {path}",
+    "请挂载；如果今后确实要改用新的目录：rm -f {known} && mkdir -p {path}",
+)
+_NOT_SEEN = Phrase("{path} cannot be looked at: {cause}", "无法查看 {path}：{cause}")
 _TWINS = Phrase("{path} and {twin} are one folder", "{path} 与 {twin} 是同一个目录")
 _TWO_FOLDERS = Phrase("write two different ones in [filing]", "请在 [filing] 中写两个不同的目录")
 _ELSEWHERE = Phrase(
@@ -103,6 +114,10 @@ def about_folders(site: Site) -> Iterator[Line]:
 
 def _about_folder(site: Site, name: str, path: str, places: dict[tuple[int, int], str]) -> Iterator[Line]:
     folder = site.settings.filing.model_dump()[name.removeprefix("filing.")]
+    missing = _missing(site, name, folder)
+    if missing is not None:
+        yield missing
+        return
     problem = inside_problem(site.root, folder) or folder_problem(path)
     standing = nearest(path)
     if problem:
@@ -116,6 +131,23 @@ def _about_folder(site: Site, name: str, path: str, places: dict[tuple[int, int]
     else:
         found = [line for line in (_elsewhere(site, name, path), _sticky(name, path)) if line]
         yield from found or [Line("ok", name, _FOLDER(path=path))]
+
+
+def _missing(site: Site, name: str, folder: str) -> Line | None:
+    """Return an error where a destination's file system is not there now, or fails: both are waited for."""
+    folders, log = Folders(site.root, {name: folder}), DecisionLog(site.root)
+    path = folders.path(folder)
+    try:
+        if missing_destination(folders, log.has_filed_into) is None:
+            return None
+    except PermissionError:
+        return None  # of a log or folder that this user may not read other lines tell
+    except OSError as error:
+        message = _NOT_SEEN(path=path, cause=error.strerror or str(error))
+        return Line("error", name, message, next_step(code_of(error)), error)
+    known = shlex.quote(f"{site.root}/{DESTINATIONS}")
+    failure = OSError(errno.ENODEV, NOT_MOUNTED, path)
+    return Line("error", name, _NOT_MOUNTED(path=path), _MOUNT(known=known, path=shlex.quote(path)), failure)
 
 
 def _twin(path: str, places: dict[tuple[int, int], str]) -> str | None:

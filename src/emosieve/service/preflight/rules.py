@@ -61,10 +61,8 @@ _NEVER_FIRES = Phrase(
     "{rule} 永远不会命中：九个得分之和为 1 时，不会低于 {key} = {limit}",
 )
 _NEVER_ALONE = Phrase(
-    "{rule} adds a reason but never decides alone: with scores that sum to 1, {other} fires wherever it does "
-    "({other_key} is {other_limit}, and {border} is enough for that)",
-    "{rule} 只补充原因，不会单独剔除结果：得分之和为 1 时，凡它命中，{other} 也一定命中"
-    "（{other_key} = {other_limit}，不低于 {border} 时即如此）",
+    "{rule} never decides alone: {other} fires wherever it does",
+    "{rule} 不会单独剔除结果：凡它命中，{other} 也一定命中",
 )
 _RAISE = Phrase(
     "raise {key} above {border}, or leave the rule as it is", "请将 {key} 调到 {border} 以上，或维持现状"
@@ -173,10 +171,9 @@ def _idle_line(one: Redundancy, *, is_news: bool) -> Line:
     values = {"rule": one.rule, "key": _KEYS[one.rule], "limit": limit, "border": border}
     if one.limit == 0:
         return Line("ok", "rules", _IS_OFF(**values))
-    if one.implied_by is None or one.implied_by_limit is None:
+    if one.implied_by is None:
         message, hint = _NEVER_FIRES(**values), _RAISE(**values)
     else:
         other = {"other": one.implied_by, "other_key": _KEYS[one.implied_by]}
-        message = _NEVER_ALONE(**values, **other, other_limit=exact_number(one.implied_by_limit))
-        hint = _LOWER(**values, **other)
+        message, hint = _NEVER_ALONE(**values, **other), _LOWER(**values, **other)
     return Line("warning", "rules", message, hint) if is_news else Line("ok", "rules", message)
