@@ -12,11 +12,11 @@ import pytest
 from conftest import MakeTask, Mount, names_in, read_log, standing
 from emosieve.destinations import DESTINATIONS, NOT_MOUNTED, Destination, missing_destination
 from emosieve.intake import Intake
-from emosieve.service.preflight import examine
-from emosieve.service.preflight import folders as preflight_folders
+from emosieve.service.preflight import examine, heed
 from emosieve.settings import Settings
 from process import Watch, overrides, run
 from test_recovery import proposal_for
+from watching import bound
 
 FIRST, SECOND = "outputs_1", "outputs_2"
 
@@ -162,25 +162,25 @@ def test_check_tells_what_is_not_mounted(
     assert (0, []) == checked(root, normal)
 
 
-def test_check_tells_of_a_destination_that_fails(
-    root: Path, make_task: MakeTask, disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_tells_of_a_destination_that_fails(root: Path, make_task: MakeTask, tmp_path: Path) -> None:
     """Of a dead mount nothing can be known: the system's word is told, and a start waits for it."""
-    intake_of(root, disk / "normal").commit([proposal_for(make_task(FIRST))])
-    failure = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+    lower, point = tmp_path / "lower", tmp_path / "point"
+    lower.mkdir()
+    point.mkdir()
+    with bound(lower, point) as server:
+        intake_of(root, point / "normal").commit([proposal_for(make_task(FIRST))])
+        server.kill()
+        server.wait()
+        settings = Settings(filing={"normal": str(point / "normal")})
+        (line,) = (line for line in examine(str(root), settings) if line.level == "error")
 
-    def fail(*_: object) -> None:
-        raise failure
-
-    monkeypatch.setattr(preflight_folders, "missing_destination", fail)
-    settings = Settings(filing={"normal": str(disk / "normal")})
-    lines = [line for line in examine(str(root), settings) if line.level == "error"]
-
-    assert [
-        f"{path} cannot be looked at: Transport endpoint is not connected"
-        for path in (disk / "normal", root / "low_quality", root / "quarantine")
-    ] == [str(line.message) for line in lines]
-    assert {failure} == {line.failure for line in lines}
+    cause = "Transport endpoint is not connected"
+    assert ("filing.normal", f"{point}/normal cannot be looked at: {cause}") == (
+        line.subject,
+        str(line.message),
+    )
+    with pytest.raises(OSError, match=cause):
+        heed([line])
 
 
 @pytest.mark.parametrize("below", ["normal", "results/normal"])

@@ -50,7 +50,7 @@ def test_an_error_without_a_next_step_has_none() -> None:
 def test_what_passes_by_itself_is_told_from_what_must_be_set_up() -> None:
     """A full or failing disk, a mount that is gone and a lock that is held pass; rights and wrong paths do not."""
     passing = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN"]
-    passing += ["EHOSTUNREACH", "EAGAIN", "ENOMEM", "ENFILE", "EMFILE"]
+    passing += ["ENODEV", "EHOSTUNREACH", "EAGAIN", "ENOMEM", "ENFILE", "EMFILE"]
     lasting = ("EACCES", "EPERM", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "EISDIR", "EINVAL", "EEXIST", "ENOENT")
 
     assert set(passing) == {
