@@ -40,7 +40,7 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
     )
 
 
-_AS_ANOTHER = """
+AS_ANOTHER = """
 import ctypes, os, sys
 sys.path[:] = eval(sys.argv.pop(1))
 import orjson, rich.cells
@@ -66,7 +66,7 @@ def run_as(uid: int, *arguments: str | Path, before: str = "") -> subprocess.Com
     if os.geteuid() != 0:
         pytest.skip("changing the uid needs root")
     return subprocess.run(
-        [sys.executable, "-c", _AS_ANOTHER, repr(sys.path), str(uid), before, *map(str, arguments)],
+        [sys.executable, "-c", AS_ANOTHER, repr(sys.path), str(uid), before, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

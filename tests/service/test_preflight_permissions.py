@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_files_of_another_user(shared_root: Path, name: str, mode: int, level: s
 
     assert ({"error": 2, "warning": 0}[level], level) == (status, lines["files"][0])
     assert f"{path} belongs to uid 0, and uid {NOBODY} may not {deed} it" == lines["files"][1]
-    assert f"chown {NOBODY} {path}, or run emosieve as its owner" == lines["files"][2]
+    assert f"chown -R {NOBODY} {path}, or run emosieve as their owner" == lines["files"][2]
 
 
 def test_a_state_directory_of_another_user_is_an_error(shared_root: Path) -> None:
@@ -141,6 +142,40 @@ def test_a_state_directory_of_another_user_is_an_error(shared_root: Path) -> Non
 
     assert (2, "error") == (status, lines["files"][0])
     assert f"{shared_root}/.emosieve belongs to uid 0" in lines["files"][1]
+
+
+def test_one_command_mends_a_mixed_ownership(shared_root: Path, make_task: MakeTask) -> None:
+    """Root swept once where another user works: whatever is told first names all that must be given back."""
+    make_task("outputs_1")
+    assert 0 == run("sweep", shared_root, *QUICK).returncode
+    shared_root.joinpath("decisions-20240104T223000.000000Z.jsonl").touch()
+    shared_root.joinpath("quality_report-20240104T223000.000000Z.txt").touch()
+    shared_root.joinpath("notes.txt").touch()
+    make_task("outputs_2").chmod(0o777)
+    status, lines = check(shared_root)
+    command, _, rest = str(lines["filing.normal"][2]).partition(", or ")
+    made = [".emosieve", "decisions-20240104T223000.000000Z.jsonl", "decisions.jsonl"]
+    made += ["quality_report-20240104T223000.000000Z.txt", "quality_report.txt"]
+    made += ["normal", "low_quality", "quarantine"]
+
+    assert (2, "run emosieve as their owner") == (status, rest)
+    assert f"chown -R {NOBODY} {' '.join(f'{shared_root}/{name}' for name in made)}" == command
+    started = run_as(NOBODY, "sweep", shared_root, *QUICK)
+    assert (2, 1) == (started.returncode, started.stderr.count(command))
+    shown = " ".join(run_as(NOBODY, "check", shared_root).stdout.split())
+    assert (2, 1) == (shown.count(command), shown.count("→ chown"))
+    subprocess.run(["sh", "-c", command], check=True)
+    assert 0 == check(shared_root)[0]
+    assert 0 == run_as(NOBODY, "sweep", shared_root, *QUICK).returncode
+
+
+def test_a_folder_of_ones_own_that_is_closed_is_no_matter_of_ownership(shared_root: Path) -> None:
+    """Where nothing is another user's no chown is advised."""
+    (shared_root / "normal").mkdir(mode=0o500)
+    os.chown(shared_root / "normal", NOBODY, NOBODY)
+    _, lines = check(shared_root)
+
+    assert ("error", "run emosieve as the WebUI's own user") == lines["filing.normal"][::2]
 
 
 def test_what_others_cannot_see_is_told(shared_root: Path, make_task: MakeTask) -> None:

@@ -138,24 +138,28 @@ def _width() -> int:
 def _shown(lines: Sequence["Line"], language: Language) -> Iterator[str]:
     """The lines as people read them: level and subject in columns, the rest wrapped beside them."""
     heads = columns([(LEVELS[line.level]().text(language), _label(line, language), "|") for line in lines])
+    told: set[str] = set()
     for line, head in zip(lines, heads, strict=True):
-        yield from _line(line, head.removesuffix("|"), _width(), language)
+        hint = line.hint.text(language) if line.hint else ""
+        # What several lines advise is said once.
+        yield from _line(line, head.removesuffix("|"), "" if hint in told else hint, language)
+        told.add(hint)
 
 
 def _label(line: "Line", language: Language) -> str:
     return SUBJECTS[line.subject]().text(language)
 
 
-def _line(line: "Line", head: str, width: int, language: Language) -> Iterator[str]:
+def _line(line: "Line", head: str, hint: str, language: Language) -> Iterator[str]:
     from rich.cells import cell_len  # noqa: PLC0415 - rich is slow to import
 
     indent = " " * cell_len(head)
-    room = width - len(indent)
+    room = _width() - len(indent)
     first, *more = wrapped(line.message.text(language), room)
     level = LEVELS[line.level]().text(language)
     yield styled(level, line.level) + head.removeprefix(level) + first
     yield from (indent + one for one in more)
-    for number, one in enumerate(wrapped(line.hint.text(language), room - 2) if line.hint else ()):
+    for number, one in enumerate(wrapped(hint, room - 2) if hint else ()):
         yield f"{indent}{'  ' if number else '→ '}{one}"
 
 

@@ -10,6 +10,7 @@ import os
 import pwd
 import shlex
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -38,8 +39,8 @@ _RUN_AS = Phrase(
     "请以该用户身份运行：sudo -u {name} emosieve ...",
 )
 _RUN_AS_ROOT = Phrase(
-    "run the command as root; or, if emosieve is to work as uid {uid}: chown -R {uid} {path}",
-    "请以 root 身份运行；如果 emosieve 应以 uid {uid} 运行，请执行：chown -R {uid} {path}",
+    "run the command as root; or, if emosieve is to work as uid {uid}: chown -R {uid} {paths}",
+    "请以 root 身份运行；如果 emosieve 应以 uid {uid} 运行，请执行：chown -R {uid} {paths}",
 )
 
 
@@ -171,11 +172,17 @@ def is_anothers(state: os.stat_result) -> bool:
     return state.st_uid != os.geteuid() and not _may_chown()
 
 
-def anothers_words(path: str, owner: int) -> Message:
-    """What to say of a state directory that is another user's, and how to work beside that user."""
+def anothers_words(path: str, owner: int, more: Sequence[str] = ()) -> Message:
+    """What to say of a state directory that is another user's, and how to work beside that user.
+
+    Args:
+        path: of the state directory.
+        owner: its uid.
+        more: what else is not this user's, and would be in the way if that directory alone were.
+    """
     uid = os.geteuid()
     if owner == 0:
-        hint = _RUN_AS_ROOT(uid=uid, path=shlex.quote(path))
+        hint = _RUN_AS_ROOT(uid=uid, paths=shlex.join([path, *more]))
     else:
         try:
             hint = _RUN_AS(name=pwd.getpwuid(owner).pw_name)

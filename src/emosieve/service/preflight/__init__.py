@@ -11,6 +11,11 @@ from emosieve.service.preflight.circumstances import about_clock, about_space
 from emosieve.service.preflight.folders import about_folders, about_log, about_own_files, denied
 from emosieve.service.preflight.lines import Level, Line, as_setup, heed, worst
 from emosieve.service.preflight.renames import about_renames
+from emosieve.service.preflight.rights import (
+    by_capabilities_alone,
+    judging_as_daemon,
+    without_capabilities,
+)
 from emosieve.service.preflight.root import about_root, absent, misplaced, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
@@ -22,7 +27,7 @@ from emosieve.service.preflight.watching import (
     about_locks,
     try_appending,
 )
-from emosieve.service.preflight.who import about_intake, about_program
+from emosieve.service.preflight.who import about_intake, about_program, about_wishes
 from emosieve.settings import Loaded, Settings
 
 __all__ = [
@@ -50,20 +55,40 @@ def examine(root: str, settings: Settings) -> list[Line]:
         settings: of this root.
     """
     site, lines = _visit(root, settings)
-    lines = lines if site is None else [*lines, *_place(site)]
+    lines = [*about_wishes(os.environ), *lines, *(_place(site) if site else ())]
     return [replace(line, level="warning") if _is_about_tasks(line) else line for line in lines]
 
 
 def examine_all(root: str, loaded: Loaded) -> list[Line]:
     """All that can be known: program, settings, the root, and circumstances that may pass by themselves.
 
+    Where an emosieve is at work on the root, what may be done there is judged as that process may.
+
     Args:
         root: the root as the operator wrote it.
         loaded: the settings with their origins.
     """
-    site, lines = _visit(root, loaded.settings)
-    lines = [about_program(), *about_settings(loaded), *lines]
-    return lines if site is None else [*lines, *_place(site), *_circumstances(site)]
+    lines = [about_program(), *about_settings(loaded)]
+    with judging_as_daemon(os.path.realpath(root)) as judged:
+        lines += [judged] if judged else about_wishes(os.environ)
+        site, found = _visit(root, loaded.settings)
+        lines += [*found, *(_place(site) if site else ())]
+    if site is None:
+        return lines
+    if judged is None:
+        lines += _without_capabilities(site, lines)
+    return [*lines, *_circumstances(site)]
+
+
+def _without_capabilities(site: Site, before: list[Line]) -> list[Line]:
+    """Warn of what goes well by root's capabilities alone: the shipped service and container have none."""
+    with without_capabilities() as is_different:
+        lines = _filing(site) if is_different else []
+    return [
+        replace(line, level="warning", message=by_capabilities_alone(line.message))
+        for line in lines
+        if line.level == "error" and line not in before
+    ]
 
 
 def _is_about_tasks(line: Line) -> bool:
@@ -82,12 +107,15 @@ def _visit(root: str, settings: Settings) -> tuple[Site | None, list[Line]]:
 
 
 def _place(site: Site) -> list[Line]:
+    renames = () if denied(site.root) else about_renames(site)
+    required = about_required(site, time.time())
+    return [*_filing(site), *renames, *required, about_events(site), about_writers(site), about_locks(site)]
+
+
+def _filing(site: Site) -> list[Line]:
     # A root that may not be written is said once, not once more for all that stands in it.
     barred = denied(site.root)
-    filing = [barred] if barred else [*about_folders(site), *about_own_files(site), about_tasks(site)]
-    renames = () if barred else about_renames(site)
-    required = about_required(site, time.time())
-    return [*filing, *renames, *required, about_events(site), about_writers(site), about_locks(site)]
+    return [barred] if barred else [*about_folders(site), *about_own_files(site), about_tasks(site)]
 
 
 def _circumstances(site: Site) -> list[Line]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from emosieve.record.loss import loss_of
 from emosieve.record.report import FOREIGN_NAME, REPORT_NAME
 from emosieve.service.preflight.lines import AS_WEBUI, Level, Line
 from emosieve.service.preflight.site import Site, holds_back, may, may_write, nearest
-from emosieve.text import Phrase
+from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import file_system_of
 
 _READ_ONLY = Phrase("{folder} lies on a disk mounted read-only", "{folder} 所在的磁盘以只读方式挂载")
@@ -69,8 +70,8 @@ _OTHERS = Phrase(
 _READ = Phrase("read", "读取")
 _WRITE = Phrase("write", "写入")
 _CHOWN = Phrase(
-    "chown {uid} {path}, or run emosieve as its owner",
-    "请执行 chown {uid} {path}，或以其所有者身份运行 emosieve",
+    "chown -R {uid} {paths}, or run emosieve as their owner",
+    "请执行 chown -R {uid} {paths}，或以其所有者身份运行 emosieve",
 )
 _CUT = Phrase(
     "the decision log has lost its beginning, or shrank: it no longer holds all that was reported",
@@ -104,6 +105,9 @@ _OWN_FILES: Final = {
 }
 """What emosieve does with its own files; those that it replaces by rename need no permission of their own."""
 
+_OWN_NAME: Final = re.compile(r"(decisions|reviews)[^/]*\.jsonl|quality_report[^/]*\.txt")
+"""Logs and reports, the rotated ones as well."""
+
 
 def about_folders(site: Site) -> Iterator[Line]:
     """Whether tasks can be filed into each destination, and by a rename."""
@@ -127,7 +131,8 @@ def _about_folder(site: Site, name: str, path: str, places: dict[tuple[int, int]
     elif (twin := _twin(path, places)) is not None:
         yield Line("error", name, _TWINS(path=path, twin=twin), _TWO_FOLDERS())
     elif line := denied(standing):
-        yield replace(line, subject=name)
+        is_others = isinstance(line.failure, PermissionError) and standing == path
+        yield replace(line, subject=name, hint=(_chown(site) if is_others else None) or line.hint)
     else:
         found = [line for line in (_elsewhere(site, name, path), _sticky(name, path)) if line]
         yield from found or [Line("ok", name, _FOLDER(path=path))]
@@ -194,12 +199,12 @@ def about_own_files(site: Site) -> Iterator[Line]:
 
     Only the report may fail: filing goes on without it.
     """
-    lines = [_about_state(f"{site.root}/{STATE_DIRECTORY}")]
-    lines += [_about_file(f"{site.root}/{name}", needs) for name, needs in _OWN_FILES.items()]
+    lines = [_about_state(site, f"{site.root}/{STATE_DIRECTORY}")]
+    lines += [_about_file(site, f"{site.root}/{name}", needs) for name, needs in _OWN_FILES.items()]
     yield from [line for line in lines if line] or [Line("ok", "files", _OWN_OK())]
 
 
-def _about_state(path: str) -> Line | None:
+def _about_state(site: Site, path: str) -> Line | None:
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -207,11 +212,11 @@ def _about_state(path: str) -> Line | None:
     if not stat.S_ISDIR(status.st_mode):
         return Line("error", "files", _NO_DIRECTORY(path=path), _MOVE_AWAY())
     if is_anothers(status):
-        return Line("error", "files", anothers_words(path, status.st_uid))
-    return None if may_write(path) else _others("error", path, status.st_uid, _WRITE)
+        return Line("error", "files", anothers_words(path, status.st_uid, _not_own(site)[1:]))
+    return None if may_write(path) else _others(site, "error", path, status.st_uid, _WRITE)
 
 
-def _about_file(path: str, needs: int) -> Line | None:
+def _about_file(site: Site, path: str, needs: int) -> Line | None:
     is_report = path.endswith(f"/{REPORT_NAME}")
     try:
         status = os.lstat(path)
@@ -224,14 +229,37 @@ def _about_file(path: str, needs: int) -> Line | None:
         return Line("error", "files", message, _MOVE_AWAY())
     for permission, deed in ((os.R_OK, _READ), (os.W_OK, _WRITE)):
         if needs & permission and not may(path, permission):
-            return _others("warning" if is_report else "error", path, status.st_uid, deed)
+            level: Level = "warning" if is_report else "error"
+            return _others(site, level, path, status.st_uid, deed)
     return None
 
 
-def _others(level: Level, path: str, owner: int, deed: Phrase) -> Line:
-    uid = os.geteuid()
-    message = _OTHERS(path=path, owner=owner, uid=uid, deed=deed())
-    return Line(level, "files", message, _CHOWN(uid=uid, path=shlex.quote(path)))
+def _others(site: Site, level: Level, path: str, owner: int, deed: Phrase) -> Line:
+    message = _OTHERS(path=path, owner=owner, uid=os.geteuid(), deed=deed())
+    return Line(level, "files", message, _chown(site))
+
+
+def _chown(site: Site) -> Message | None:
+    """The one command after which nothing of emosieve's own is another user's."""
+    paths = _not_own(site)
+    return _CHOWN(uid=os.geteuid(), paths=shlex.join(paths)) if paths else None
+
+
+def _not_own(site: Site) -> list[str]:
+    """What emosieve made on this root, or is to file into, and belongs to another user; the state directory first."""
+    state = f"{site.root}/{STATE_DIRECTORY}"
+    made = sorted(name for name in os.listdir(site.root) if _OWN_NAME.fullmatch(name))
+    paths = [state, *(f"{site.root}/{name}" for name in made), *site.destinations.values()]
+    if _owner_of(state) == os.geteuid():
+        paths += [f"{state}/{name}" for name in sorted(os.listdir(state))]
+    return [path for path in paths if _owner_of(path) not in {None, os.geteuid()}]
+
+
+def _owner_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_uid
+    except OSError:
+        return None
 
 
 def about_log(site: Site) -> Iterator[Line]:

@@ -3,13 +3,14 @@
 import os
 import platform
 import pwd
+from collections.abc import Iterator, Mapping
 
 from emosieve import __version__
 from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.locking import is_contained, myself, read_holder, standing_holder
 from emosieve.service.preflight.lines import Line
 from emosieve.service.preflight.site import Site, may
-from emosieve.text import Phrase
+from emosieve.text import Phrase, listed
 
 _PROGRAM = Phrase(
     "{version}, Python {python}, as {user} (uid {uid}){where}",
@@ -17,6 +18,19 @@ _PROGRAM = Phrase(
 )
 _IN_CONTAINER = Phrase(", in a container", "，在容器中")
 _ON_MACHINE = Phrase(", not in a container", "，不在容器中")
+
+_USER_WISHED = Phrase(
+    "{wishes} set in the environment, but this process is {ids}: emosieve changes neither user nor umask by itself",
+    "环境变量中设置了 {wishes}，但本进程是 {ids}：emosieve 不会自行切换用户或 umask",
+)
+_START_AS = Phrase(
+    'start it so: user: "{uid}:{gid}" in compose (WEBUI_USER={uid}:{gid} with deploy/docker/compose.yaml), '
+    "docker run --user {uid}:{gid}, runAsUser in Kubernetes, User= and UMask= in a unit, umask in a shell; "
+    "or take {names} out",
+    '请这样启动：compose 中写 user: "{uid}:{gid}"（使用 deploy/docker/compose.yaml 时设 WEBUI_USER={uid}:{gid}）、'
+    "docker run --user {uid}:{gid}、Kubernetes 中写 runAsUser、单元中写 User= 和 UMask=、shell 中用 umask；"
+    "或去掉 {names}",
+)
 
 _FREE = Phrase("no emosieve is at work on this root", "目前没有 emosieve 在此输出目录上运行")
 _WORKS = Phrase(
@@ -43,6 +57,31 @@ def about_program() -> Line:
     where = (_IN_CONTAINER if is_contained() else _ON_MACHINE)()
     values = {"version": __version__, "python": platform.python_version(), "user": user, "uid": uid}
     return Line("ok", "emosieve", _PROGRAM(**values, where=where))
+
+
+def about_wishes(environment: Mapping[str, str]) -> Iterator[Line]:
+    """Refuse the variables by which other images are told their user and umask, where they say something else.
+
+    Args:
+        environment: of this process.
+    """
+    mask = os.umask(0o077)
+    os.umask(mask)
+    real = {"PUID": str(os.geteuid()), "PGID": str(os.getegid()), "UMASK": f"{mask:03o}"}
+    wished = {name: environment[name].strip() for name in real if environment.get(name, "").strip()}
+    others = {name: value for name, value in wished.items() if not _is_same(name, value, real[name])}
+    if others:
+        wishes = listed([f"{name}={value}" for name, value in others.items()])
+        ids = listed([f"{name.removeprefix('P').lower()} {real[name]}" for name in others])
+        asked = real | wished
+        hint = _START_AS(uid=asked["PUID"], gid=asked["PGID"], names=listed([*others]))
+        yield Line("error", "permission", _USER_WISHED(wishes=wishes, ids=ids), hint)
+
+
+def _is_same(name: str, wished: str, real: str) -> bool:
+    if name == "UMASK":
+        return wished.lstrip("0") == real.lstrip("0")
+    return wished == real
 
 
 def about_intake(site: Site) -> Line:
