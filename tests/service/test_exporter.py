@@ -132,6 +132,56 @@ def test_an_address_that_is_not_here_is_refused(listen: str) -> None:
     assert "请写本机的地址和未被占用的端口" in refusal.value.text("zh")
 
 
+ALONE = ["unshare", "--net"]
+EXPORT = """
+import sys
+from metrics import free_address, settings_of
+from emosieve.errors import SetupError
+from emosieve.service.metrics import Metrics
+try:
+    Metrics(settings_of(sys.argv[1])).close()
+except SetupError as error:
+    print("refused:", error.text("en"))
+"""
+
+
+def exported(listen: str, *before: str) -> str:
+    """What is said where metrics are given at an address by a process that something else starts."""
+    command = [*before, sys.executable, "-c", EXPORT, listen]
+    paths = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=paths)
+    return ended.stdout + ended.stderr
+
+
+def needs_root() -> None:
+    """Skip where no network namespace can be made."""
+    if os.geteuid() != 0:
+        pytest.skip("a network of its own needs root")
+
+
+def test_a_network_of_ones_own_is_told() -> None:
+    """Under PrivateNetwork= an address of the machine is none, and one of the loopback is reached by nobody."""
+    needs_root()
+    inside = [*ALONE, "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+    drop_in = "install deploy/systemd/metrics.conf into /etc/systemd/system/emosieve.service.d/"
+
+    assert f"Cannot assign requested address; the sandbox of the service forbids it: {drop_in}" in exported(
+        "192.0.2.7:9464", *inside
+    )
+    said = exported(free_address(), *inside)
+    assert ("check.warning" in said, "install deploy/systemd/metrics.conf (PrivateNetwork=no)" in said) == (
+        True,
+        True,
+    )
+
+
+def test_the_machines_own_network_is_no_news() -> None:
+    """Where others can connect nothing is said, and a foreign address is a matter of the setting."""
+    assert "" == exported(free_address())
+    refusal = exported("192.0.2.7:9464")
+    assert ("write an address of this machine" in refusal, "metrics.conf" in refusal) == (True, False)
+
+
 def test_a_port_that_is_taken_is_refused(metrics: Metrics) -> None:
     """Whoever listens there goes on."""
     with pytest.raises(SetupError, match="Address already in use; write an address of this machine"):

@@ -5,8 +5,11 @@ never more than one thread's share of the processor, and no stop waits for him. 
 the library starts by itself is one thread a client without any limit.
 """
 
+import errno
+import fcntl
 import io
 import socket
+import struct
 import sys
 import threading
 import time
@@ -29,6 +32,24 @@ _CANNOT_LISTEN = Phrase(
     "metrics.listen = {listen}: {cause}; write an address of this machine and a free port (ss -ltn)",
     "metrics.listen = {listen}：{cause}；请写本机的地址和未被占用的端口（ss -ltn）",
 )
+_BARRED = Phrase(
+    "metrics.listen = {listen}: {cause}; the sandbox of the service forbids it: install "
+    "deploy/systemd/metrics.conf into /etc/systemd/system/emosieve.service.d/ "
+    "(of an instance: emosieve@.service.d/), then systemctl daemon-reload && systemctl restart emosieve",
+    "metrics.listen = {listen}：{cause}；服务的沙箱不允许：请把 deploy/systemd/metrics.conf 安装到 "
+    "/etc/systemd/system/emosieve.service.d/（模板实例用 emosieve@.service.d/），"
+    "再执行 systemctl daemon-reload && systemctl restart emosieve",
+)
+_ALONE: Final = "this process has a network of its own, with no interface but the loopback"
+_LET_IN: Final = (
+    "a Prometheus outside cannot reach it; as a service, install deploy/systemd/metrics.conf "
+    "(PrivateNetwork=no); in a container, take network_mode: none out"
+)
+_SIOCGIFFLAGS: Final = 0x8913
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_FORBIDDEN: Final = frozenset({errno.EAFNOSUPPORT, errno.EPERM})
+"""What RestrictAddressFamilies= and SystemCallFilter= make of a socket; EACCES is a port below 1024."""
 
 log = structlog.get_logger()
 
@@ -49,7 +70,11 @@ class Exporter:
         try:
             self._server = _Server(address, registry)
         except OSError as error:
-            raise SetupError(_CANNOT_LISTEN(listen=listen, cause=error.strerror or str(error))) from None
+            is_barred = error.errno in _FORBIDDEN or (error.errno == errno.EADDRNOTAVAIL and _is_alone())
+            words = _BARRED if is_barred else _CANNOT_LISTEN
+            raise SetupError(words(listen=listen, cause=error.strerror or str(error))) from None
+        if _is_alone():
+            log.warning("check.warning", subject="metrics.listen", message=f"{_ALONE}; {_LET_IN}")
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_WAKE_SECONDS,), name="metrics", daemon=True
         )
@@ -61,6 +86,19 @@ class Exporter:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _is_alone() -> bool:
+    """Whether nothing outside of this network namespace can connect, as under PrivateNetwork=."""
+    # A sandbox that forbids sockets forbids this, too; off Linux the request has another number.
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("256s", name.encode()))
+            (flags,) = struct.unpack_from("=H", answer, 16)
+            if flags & _IFF_UP and not flags & _IFF_LOOPBACK:
+                return False
+        return True
+    return False
 
 
 class _Server(TCPServer):
