@@ -14,8 +14,10 @@ def main() -> None:
     if command == "watch":
         _heed_signals()
     _ensure_utf8()
-    if command == "health" and len(arguments) < 2 and not "".join(arguments).startswith("-"):  # noqa: PLR2004
-        _probe(*arguments)
+    if command == "health":
+        roots = [one for one in arguments if one != "--alive"]
+        if len(roots) < 2 and not "".join(roots).startswith("-"):  # noqa: PLR2004
+            _probe(*roots, only_alive=len(roots) < len(arguments))
     if command == "--version" and not arguments:
         print(f"emosieve {__version__}")  # noqa: T201 - the command line's own would import all commands
         return
@@ -44,14 +46,14 @@ def _ensure_utf8() -> None:
         return  # without /proc names stay as the locale reads them
 
 
-def _probe(root: str | None = None) -> None:
+def _probe(root: str | None = None, *, only_alive: bool) -> None:
     """Answer without the command line's own modules: a probe asks every few seconds, for ever.
 
     Nothing is left to be tidied up either, which would take a fifth of the time of an empty Python.
     """
     from emosieve.commands.health_words import answer  # noqa: PLC0415 - needed here alone
 
-    os._exit(answer(root))
+    os._exit(answer(root, only_alive=only_alive))
 
 
 def _heed_signals() -> None:

@@ -93,6 +93,27 @@ def test_a_long_failure_is_named_on_one_line(root: Path) -> None:
     assert ended.stdout.endswith(" s tasks could not be filed: disk\\u001b[31m\\u000afull\n")
 
 
+def test_a_probe_for_its_life_alone_lets_it_fail(root: Path) -> None:
+    """A full disk is told and no reason for a restart; a loop that hangs or was killed is one."""
+    with Watch(root) as watch:
+        watch.wait_until(lambda: read_heartbeat(str(root)))
+        beat(root, Failing(time.time() - 3600, "disk full"))
+        told = [run("health", *arguments) for arguments in (["--alive", root], [root, "--alive"])]
+        both = run("health", root)
+        door = CliRunner().invoke(app, ["health", "--alive", "--", str(root)])
+
+    assert [0, 0, 0, 1] == [*(ended.returncode for ended in told), door.exit_code, both.returncode]
+    for ended in (*told, door):
+        assert ended.stdout.startswith(f"alive: {root} is watched; for 36")
+        assert ended.stdout.endswith(" s tasks could not be filed: disk full\n")
+    with Watch(root) as watch:
+        watch.wait_for("watch.ready")
+        watch.wait_until(lambda: run("health", "--alive", root).stdout.startswith("healthy"))
+        watch.stop(signal.SIGKILL)
+    killed = run("health", "--alive", root)
+    assert (1, True) == (killed.returncode, "was killed" in killed.stdout)
+
+
 def test_the_root_comes_from_the_environment(root: Path) -> None:
     """As the other commands' does; the answer is in the language of theirs."""
     ended = run("health", EMOSIEVE_ROOT=str(root), EMOSIEVE_LANGUAGE="zh")
@@ -124,11 +145,12 @@ def test_the_door_leads_to_the_same_answer(root: Path, capsys: pytest.CaptureFix
     assert (ended.exit_code, ended.stdout) == (answer(str(root)), capsys.readouterr().out)
 
 
-def test_a_probe_imports_next_to_nothing(root: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--alive"]], ids=str)
+def test_a_probe_imports_next_to_nothing(root: Path, options: list[str]) -> None:
     """Json, and a few small modules of emosieve's own: it is asked every few seconds, for ever."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     ended = subprocess.run(
-        [EMOSIEVE[0], "-X", "importtime", *EMOSIEVE[1:], "health", root],
+        [EMOSIEVE[0], "-X", "importtime", *EMOSIEVE[1:], "health", *options, root],
         env=environment,
         capture_output=True,
         text=True,

@@ -11,13 +11,19 @@ Root = Annotated[
         show_default=False,
     ),
 ]
+Alive = Annotated[
+    bool,
+    typer.Option(
+        "--alive", help="Ask for its life alone: what cannot be filed is told, and no restart mends it."
+    ),
+]
 
 
-def health(root: Root = None) -> None:
+def health(root: Root = None, *, alive: Alive = False) -> None:
     """Say in one line whether emosieve is at work on a root, with exit status 0 or 1: for probes.
 
     Example: emosieve health /root/emotion2vec/outputs
     """
     from emosieve.commands.health_words import answer  # noqa: PLC0415 - needed here alone
 
-    raise typer.Exit(answer(root))
+    raise typer.Exit(answer(root, only_alive=alive))

@@ -31,6 +31,10 @@ _WORDS = {
         "unhealthy: {root}: process {pid} was killed",
         "异常：{root}：进程 {pid} 已被杀",
     ),
+    "alive": (
+        "alive: {root} is watched; for {seconds:.0f} s tasks could not be filed: {cause}",
+        "存活：正在监视 {root}；{seconds:.0f} 秒来有任务无法归档：{cause}",
+    ),
     "failing": (
         "unhealthy: {root}: for {seconds:.0f} s tasks could not be filed: {cause}",
         "异常：{root}：{seconds:.0f} 秒来有任务无法归档：{cause}",
@@ -38,13 +42,16 @@ _WORDS = {
 }
 
 
-def answer(root: str | None) -> int:
+def answer(root: str | None, *, only_alive: bool = False) -> int:
     """Say in one line how the daemon of a root is; gives the exit status.
 
     Args:
         root: the outputs folder, else ``EMOSIEVE_ROOT``, else the only heartbeat there is.
+        only_alive: whether a daemon that lives and cannot file is good enough: a restart would not mend that.
     """
     word, values = condition_of(root or os.environ.get("EMOSIEVE_ROOT"))
+    if only_alive and word == "failing":
+        word = "alive"
     shown = {key: _shown(value) if isinstance(value, str) else value for key, value in values.items()}
     line = _WORDS[word][environment_language() == "zh"].format(**shown)
     try:
@@ -52,7 +59,7 @@ def answer(root: str | None) -> int:
         print(line, flush=True)  # noqa: T201 - the answer
     except (AttributeError, OSError):
         pass  # nobody hears it; the exit status is what counts
-    return 0 if word == "healthy" else 1
+    return 0 if word in {"healthy", "alive"} else 1
 
 
 def _shown(text: str) -> str:
