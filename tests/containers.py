@@ -19,6 +19,7 @@ from process import until
 TOP = Path(__file__).parents[1]
 DOCKERFILE = TOP / "deploy" / "docker" / "Dockerfile"
 COMPOSE = TOP / "deploy" / "docker" / "compose.yaml"
+ENV_EXAMPLE = COMPOSE.with_name(".env.example")
 KUBERNETES = TOP / "deploy" / "kubernetes" / "emotion2vec.yaml"
 WEBUI = Path("/root/Emotion2Vec-plus-Large-webui")
 OUTPUTS = WEBUI / "outputs"
@@ -40,6 +41,8 @@ set -e
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=/root,upperdir=$1/upper,workdir=$1/work" /root
 mkdir -p "$2" && mount --bind "$1/webui" "$2"
+# As a systemd makes them, so that a container may follow what is mounted later.
+mount --make-rshared /
 shift 2
 exec "$@"
 """

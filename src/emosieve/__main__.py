@@ -18,6 +18,8 @@ def main() -> None:
         roots = [one for one in arguments if one != "--alive"]
         if len(roots) < 2 and not "".join(roots).startswith("-"):  # noqa: PLR2004
             _probe(*roots, only_alive=len(roots) < len(arguments))
+    if command not in {"watch", "sweep"}:
+        _be_killed_first()
     if command == "--version" and not arguments:
         print(f"emosieve {__version__}")  # noqa: T201 - the command line's own would import all commands
         return
@@ -54,6 +56,15 @@ def _probe(root: str | None = None, *, only_alive: bool) -> None:
     from emosieve.commands.health_words import answer  # noqa: PLC0415 - needed here alone
 
     os._exit(answer(root, only_alive=only_alive))
+
+
+def _be_killed_first() -> None:
+    """Where memory runs out, as in a container with a narrow limit, a question must not cost the daemon's life."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # no Linux, or not ours to change
 
 
 def _heed_signals() -> None:

@@ -98,14 +98,14 @@ def test_a_probe_for_its_life_alone_lets_it_fail(root: Path) -> None:
     with Watch(root) as watch:
         watch.wait_until(lambda: read_heartbeat(str(root)))
         beat(root, Failing(time.time() - 3600, "disk full"))
-        told = [run("health", *arguments) for arguments in (["--alive", root], [root, "--alive"])]
+        told = [run("health", "--alive", root), run("health", root, "--alive")]
         both = run("health", root)
         door = CliRunner().invoke(app, ["health", "--alive", "--", str(root)])
 
     assert [0, 0, 0, 1] == [*(ended.returncode for ended in told), door.exit_code, both.returncode]
-    for ended in (*told, door):
-        assert ended.stdout.startswith(f"alive: {root} is watched; for 36")
-        assert ended.stdout.endswith(" s tasks could not be filed: disk full\n")
+    for words in (*(ended.stdout for ended in told), door.stdout):
+        assert words.startswith(f"alive: {root} is watched; for 36")
+        assert words.endswith(" s tasks could not be filed: disk full\n")
     with Watch(root) as watch:
         watch.wait_for("watch.ready")
         watch.wait_until(lambda: run("health", "--alive", root).stdout.startswith("healthy"))

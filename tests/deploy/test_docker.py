@@ -18,6 +18,7 @@ from containers import (
     CLIENT,
     COMPOSE,
     DOCKERFILE,
+    ENV_EXAMPLE,
     OUTPUTS,
     TOP,
     WEBUI,
@@ -79,6 +80,13 @@ def start(
         image,
     )
     return name
+
+
+def give(docker: Engine, folder: Path, uid: int) -> None:
+    """Make a folder of the WebUI's, and give it to a user."""
+    docker.on_host(
+        f"import os; os.makedirs({str(folder)!r}, exist_ok=True); os.chown({str(folder)!r}, {uid}, {uid})"
+    )
 
 
 @pytest.fixture
@@ -360,7 +368,7 @@ services:
 """The engine of the tests has no network to publish a port to."""
 
 
-def composed(docker: Engine, *arguments: str, text: str | None = None) -> str:
+def composed(docker: Engine, *arguments: str, text: str | None = None, **environment: str) -> str:
     """Run ``docker compose`` on the project's own file, or on another text in its place.
 
     Raises:
@@ -371,7 +379,8 @@ def composed(docker: Engine, *arguments: str, text: str | None = None) -> str:
     if text is not None:
         file = docker.workshop / "compose.yaml"
         file.write_text(text)
-    return docker.docker("compose", f"--file={file}", f"--file={override}", *arguments, WEBUI_IMAGE="webui")
+    environment = {"WEBUI_IMAGE": "webui", "OUTPUTS": str(OUTPUTS), **environment}
+    return docker.docker("compose", f"--file={file}", f"--file={override}", *arguments, **environment)
 
 
 def test_compose_brings_both_up(docker: Engine) -> None:
@@ -395,3 +404,140 @@ def test_compose_brings_both_up(docker: Engine) -> None:
     finally:
         composed(docker, "down", "--timeout=1")
         docker.on_host(f"import shutil; shutil.rmtree({str(OUTPUTS)!r})")
+
+
+def assert_healthy_again(docker: Engine, name: str) -> None:
+    """It is healthy, and after a restart as well."""
+    until(lambda: health_of(docker, name) == "healthy")
+    docker.docker("restart", f"--time={STOP_SECONDS}", name)
+    until(lambda: health_of(docker, name) != "starting")
+    assert_healthy(docker, name)
+
+
+def test_a_restart_keeps_another_user_healthy(docker: Engine) -> None:
+    """At a restart a tmpfs gets the mode of the folder below, which is everybody's; else it would be root's alone."""
+    user = "--user=1000:1000"
+    give(docker, WEBUI / "restarted", 1000)
+    assert_healthy_again(docker, start(docker, "restarted", user, root=WEBUI / "restarted"))
+
+    without = docker.derive("no-folder", f"FROM {IMAGE}", "RUN rmdir /run/emosieve")
+    give(docker, WEBUI / "unlucky", 1000)
+    name = start(docker, "unlucky", user, image=without, root=WEBUI / "unlucky")
+    with pytest.raises(AssertionError):
+        assert_healthy_again(docker, name)
+
+
+def test_a_user_by_variables_is_refused(docker: Engine) -> None:
+    """What other images heed is not ignored: the container ends and says what to write instead."""
+    name = start(docker, "wished", "--env=PUID=1000", "--env=PGID=1000", root=WEBUI / "wished")
+    until(lambda: not docker.inspect(name)["State"]["Running"])
+
+    assert 2 == docker.inspect(name)["State"]["ExitCode"]
+    assert "WEBUI_USER=1000:1000" in docker.docker("logs", name)
+
+
+QUESTIONS = ("status", "check", "tail", "stats", "config show", "explain --rules")
+
+
+def assert_answers(docker: Engine, name: str) -> None:
+    """Every question is answered beside the daemon."""
+    until(lambda: health_of(docker, name) == "healthy")
+    for question in QUESTIONS:
+        docker.docker("exec", name, "emosieve", *question.split())
+
+
+def test_a_question_never_costs_the_daemons_life(docker: Engine) -> None:
+    """Within 128 MB all are answered; within less the kernel ends the question, and the daemon works on."""
+    name = start(docker, "small", "--memory=128m", "--memory-swap=128m", root=WEBUI / "small")
+    assert_answers(docker, name)
+    name = start(docker, "tiny", "--memory=56m", "--memory-swap=56m", root=WEBUI / "tiny")
+    pid = docker.inspect(name)["State"]["Pid"]
+    with pytest.raises(Refused):
+        assert_answers(docker, name)
+
+    assert (True, pid, 0) == (
+        docker.inspect(name)["State"]["Running"],
+        docker.inspect(name)["State"]["Pid"],
+        docker.inspect(name)["RestartCount"],
+    )
+
+
+def test_compose_asks_for_the_folder(docker: Engine) -> None:
+    """No other folder is taken in its place, and none is made; the example names it, and no variable is left out."""
+    compose_plugin(docker)
+    with pytest.raises(Refused, match="write the outputs folder of the WebUI"):
+        composed(docker, "config", OUTPUTS="")
+    with pytest.raises(Refused, match="bind source path does not exist"):
+        composed(docker, "up", "--detach", "--no-build", "emosieve", OUTPUTS="/root/typo")
+    composed(docker, "down", "--timeout=1")
+    with pytest.raises(Refused):
+        docker.on_host("import os; os.stat('/root/typo')")
+    environment = {name: value for name, value in docker.environment.items() if name != "TZ"}
+    command = [CLIENT, "compose", f"--env-file={ENV_EXAMPLE}", f"--file={COMPOSE}", "config", "--format=json"]
+    config = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    for service in config["services"].values():
+        (volume,) = service["volumes"]
+        assert (str(OUTPUTS), str(OUTPUTS), "rslave") == (
+            volume["source"],
+            volume["target"],
+            volume["bind"]["propagation"],
+        )
+        assert "Asia/Shanghai" == service["environment"]["TZ"]
+        assert {"max-size": "10m", "max-file": "3"} == service["logging"]["options"]
+    assert str(OUTPUTS) == config["services"]["emosieve"]["environment"]["EMOSIEVE_ROOT"]
+
+
+@pytest.fixture
+def disk(docker: Engine) -> Iterator[None]:
+    """A disk of the host's at the outputs folder."""
+    compose_plugin(docker)
+    mount_disk(docker)
+    yield
+    composed(docker, "down", "--timeout=1")
+    host(docker, f"umount --lazy {OUTPUTS}; rm -rf {OUTPUTS}")
+
+
+def host(docker: Engine, script: str) -> None:
+    """Run a script of the shell on the host."""
+    docker.on_host("import subprocess, sys; subprocess.run(['sh', '-ec', sys.argv[1]], check=True)", script)
+
+
+def mount_disk(docker: Engine) -> None:
+    """Mount another disk there."""
+    host(docker, f"mkdir -p {OUTPUTS}; mount -t tmpfs -o mode=755 tmpfs {OUTPUTS}")
+
+
+def assert_follows_the_disk(docker: Engine, **environment: str) -> None:
+    """What stands on the disk that is mounted in the place of another is filed there."""
+    composed(docker, "up", "--detach", "--no-build", "emosieve", **environment)
+    docker.on_host(WRITE, OUTPUTS, "0", "outputs_1")
+    until(lambda: is_filed(docker, "low_quality/outputs_1"))
+    host(docker, f"umount --lazy {OUTPUTS}")
+    mount_disk(docker)
+    docker.on_host(WRITE, OUTPUTS, "0", "outputs_2")
+    until(lambda: is_filed(docker, "normal/outputs_2"), patience=20)
+
+
+def is_filed(docker: Engine, place: str) -> bool:
+    """Whether a task stands there on the host."""
+    try:
+        docker.on_host(f"import os; os.stat({str(OUTPUTS / place)!r})")
+    except Refused:
+        return False
+    return True
+
+
+def test_a_disk_that_is_changed_on_the_host_is_followed(docker: Engine, disk: None) -> None:
+    """The daemon sees that its disk is gone and ends with status 2, and compose starts it anew."""
+    assert_follows_the_disk(docker)
+    name = composed(docker, "ps", "--quiet", "emosieve").strip()
+
+    assert 1 == docker.inspect(name)["RestartCount"]
+    assert disk is None
+
+
+def test_a_disk_that_is_changed_behind_a_private_mount_is_not(docker: Engine, disk: None) -> None:
+    """The control: the container keeps the disk that nobody else sees any more."""
+    with pytest.raises(AssertionError):
+        assert_follows_the_disk(docker, PROPAGATION="rprivate")
+    assert disk is None

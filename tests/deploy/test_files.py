@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import COMPOSE, DOCKERFILE, Refused, validate
+from containers import COMPOSE, DOCKERFILE, ENV_EXAMPLE, Refused, validate
 
 LOCKS = sorted(DOCKERFILE.parent.glob("*.lock"))
 HADOLINT = ["hadolint", "--failure-threshold=warning"]
@@ -45,3 +45,14 @@ def test_a_lock_pins_all_by_hash_and_names_no_index(path: Path) -> None:
     assert requirements
     assert [] == [line for line in requirements if not re.fullmatch(r"[\w.-]+==[\w.]+ \\", line)]
     assert [] == [line for line in lines if line.startswith(" ") and "--hash=sha256:" not in line]
+
+
+def test_the_example_names_every_variable() -> None:
+    """With the default of compose, commented out; only the folder has none, and must be written."""
+    asked = re.findall(r"\$\{(\w+)(?::-([^}]*))?", COMPOSE.read_text(encoding="utf-8"))
+    given = re.findall(r"^(#?)(\w+)=(.*)$", ENV_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert dict(asked) | {"OUTPUTS": "/root/Emotion2Vec-plus-Large-webui/outputs"} == {
+        name: value for _, name, value in given
+    }
+    assert [("", "OUTPUTS")] == [(off, name) for off, name, _ in given if not off]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from containers import KUBERNETES, OUTPUTS, Refused, validate
+from containers import COMPOSE, KUBERNETES, OUTPUTS, Refused, validate
 from process import run
 
 STRICT = ["kubernetes-validate", "--strict"]
@@ -39,6 +39,7 @@ def documents(path: Path = KUBERNETES) -> list[Any]:
         ("seccompProfile:", "seccomp:"),
         ("medium: Memory", "medium: [Memory]"),
         ("storage: 20Gi", "storage: [20]"),
+        ("targetPort:", "targetPorts:"),
     ],
 )
 def test_the_api_takes_it(tmp_path: Path, version: list[str], right: str, wrong: str) -> None:
@@ -51,7 +52,7 @@ def test_the_api_takes_it(tmp_path: Path, version: list[str], right: str, wrong:
 
 def assert_beside_the_webui(path: Path) -> None:
     """A hardened native sidecar on the WebUI's own volume, asked by ``emosieve health`` for its life alone."""
-    claim, deployment = documents(path)
+    claim, service, deployment = documents(path)
     pod = deployment["spec"]["template"]["spec"]
     (sidecar,), (webui,) = pod["initContainers"], pod["containers"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
@@ -61,7 +62,18 @@ def assert_beside_the_webui(path: Path) -> None:
     assert mounts[str(OUTPUTS)] == next(one["name"] for one in webui["volumeMounts"])
     assert claim["metadata"]["name"] == volumes[mounts[str(OUTPUTS)]]["persistentVolumeClaim"]["claimName"]
     assert "emptyDir" in volumes[mounts["/run/emosieve"]]
-    assert ["emosieve", "health"] == sidecar["livenessProbe"]["exec"]["command"]
+    assert ["emosieve", "health", "--alive"] == sidecar["livenessProbe"]["exec"]["command"]
+    (port,), (served,) = sidecar["ports"], service["spec"]["ports"]
+    environment = {one["name"]: one["value"] for one in sidecar["env"]}
+    assert f"0.0.0.0:{port['containerPort']}" == environment["EMOSIEVE_METRICS__LISTEN"]
+    assert (port["name"], port["containerPort"]) == (served["targetPort"], served["port"])
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert ("None", environment["TZ"]) == (service["spec"]["clusterIP"], webui["env"][0]["value"])
+    built = pytest.importorskip("yaml").safe_load(COMPOSE.read_text(encoding="utf-8"))
+    image = built["services"]["emosieve"]["image"]
+    assert (image, "IfNotPresent") == (sidecar["image"], sidecar["imagePullPolicy"])
+    assert f"docker build -f deploy/docker/Dockerfile -t {image} ." in path.read_text(encoding="utf-8")
     assert {"startupProbe", "readinessProbe"}.isdisjoint(sidecar)
     assert (True, False) == (security["readOnlyRootFilesystem"], security["allowPrivilegeEscalation"])
     assert (["ALL"], "RuntimeDefault") == (
@@ -77,7 +89,15 @@ def assert_beside_the_webui(path: Path) -> None:
     [
         ("enableServiceLinks: false", "enableServiceLinks: true"),
         ("          restartPolicy: Always", "          restartPolicy: Never"),
-        ("[emosieve, health]", "[emosieve, status]"),
+        ("[emosieve, health, --alive]", "[emosieve, health]"),
+        ("image: emosieve  #", "image: emosieve:0.1.0  #"),
+        ("imagePullPolicy: IfNotPresent", "imagePullPolicy: Always"),
+        ('"0.0.0.0:9464"', '"127.0.0.1:9464"'),
+        ("targetPort: metrics", "targetPort: page"),
+        ("containerPort: 9464", "containerPort: 9465"),
+        ("clusterIP: None", "clusterIP: 10.0.0.7"),
+        ("selector: {app.kubernetes.io/name: emotion2vec}", "selector: {app.kubernetes.io/name: another}"),
+        ("value: *timezone", "value: UTC"),
         ("livenessProbe:", "startupProbe:"),
         ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
         ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
@@ -96,7 +116,7 @@ def test_emosieve_stands_beside_the_webui(tmp_path: Path, right: str, wrong: str
 
 def ended_with_its_settings(path: Path) -> int:
     """How ``emosieve config show`` ends in the environment that a manifest gives."""
-    _, deployment = documents(path)
+    *_, deployment = documents(path)
     (sidecar,) = deployment["spec"]["template"]["spec"]["initContainers"]
     return run("config", "show", **{one["name"]: one["value"] for one in sidecar["env"]}).returncode
 

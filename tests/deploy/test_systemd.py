@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import names_in, result_bytes
-from machine import TOP, Machine, commands_of
+from machine import SOURCE, TOP, Machine, commands_of
 from process import PATIENCE, until
 
 UNITS = TOP / "deploy" / "systemd"
@@ -133,6 +133,7 @@ def assert_filed(root: Path, name: str = TASK, folder: str = "normal", patience:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which emosieve was installed as the unit says, up to the last command."""
     *prepare, _ = commands_of(UNIT, "Install")
+    prepare += commands_of(UNITS / "metrics.conf", "Lets Prometheus")[:1]
     with Machine(tmp_path_factory.mktemp("machine"), "\n".join(prepare)) as machine:
         yield machine
 
@@ -143,6 +144,7 @@ def service(machine: Machine) -> Iterator[Service]:
     for folder in machine.home.iterdir():
         shutil.rmtree(folder)
     machine.home.chmod(0o700)
+    machine.run("userdel", "emosieve")
     machine.write(SETTINGS, QUICK)
     service = Service(machine)
     service.here.mkdir(parents=True)
@@ -207,7 +209,17 @@ class TestFiles:
 
     def test_installing_and_undoing_take_three_commands_each(self) -> None:
         """As the head of the unit gives them."""
-        assert [3, 3] == [len(commands_of(UNIT, heading)) for heading in ("Install", "Undo")]
+        headings = ("Install", "Undo", "And where they were made")
+        assert [3, 3, 3] == [len(commands_of(UNIT, heading)) for heading in headings]
+
+
+def found_of(machine: Machine) -> str:
+    """All that is named after emosieve where systems keep what is theirs, but for its source and the tests' own."""
+    folders = "/opt /etc /run /var/lib /var/cache /var/log /tmp /usr/local/bin"
+    names = r"-name 'emosieve*' -not -path '/opt/kept*' -not -path '/run/systemd/*'"
+    return machine.tell(
+        "sh", "-c", f"find {folders} -xdev {names} -not -name 'emosieve-tests' 2>/dev/null || true"
+    )
 
 
 def assert_exposed(
@@ -251,21 +263,46 @@ class TestStart:
         assert_filed(service.here, NEXT, "low_quality")
 
     def test_undone_as_the_unit_says_nothing_is_left(self, service: Service) -> None:
-        """Neither unit nor program nor process; what was filed stays."""
-        machine, kept = service.machine, "/opt/kept"
+        """Units, instances, links, drop-ins, program, user, status files: all go; what was filed stays."""
+        machine, kept, there = service.machine, "/opt/kept", "/root/another/outputs"
         machine.tell("sh", "-ec", f"mkdir {kept}; cp -al /opt/emosieve /etc/systemd/system/emosieve* {kept}")
+        for command in commands_of(UNITS / "unprivileged.conf", "Prepare"):
+            machine.tell("sh", "-ec", command)
+        instance = machine.tell("systemd-escape", "--path", "--template=emosieve@.service", there).strip()
+        for unit, drop_in in (
+            ("emosieve.service", "unprivileged.conf"),
+            ("emosieve@.service", "metrics.conf"),
+            (instance, "metrics.conf"),
+        ):
+            folder = f"/etc/systemd/system/{unit}.d"
+            machine.tell("install", "-D", "-m", "644", "-t", folder, f"{SOURCE}/deploy/systemd/{drop_in}")
+        # A daemon of another user has its status in a folder of its own, and one that was killed leaves its behind.
+        machine.tell("sh", "-ec", f"mkdir -p {there} /run/emosieve; touch /run/emosieve/emosieve-fe00-2.json")
         write_task(service.here)
         service.start()
+        machine.tell("systemctl", "enable", "--now", "emosieve.service", instance)
         assert_filed(service.here)
+        machine.tell("systemctl", "kill", "-s", "KILL", "emosieve.service")
+        acl = ("getfacl", "--recursive", "--absolute-names", "/root", "/root/Emotion2Vec-plus-Large-webui")
+        before = found_of(machine)
         try:
-            for command in commands_of(UNIT, "Undo"):
-                machine.tell("sh", "-ec", command)
-            found = "find /opt/emosieve /etc/systemd /run/emosieve -name '*emosieve?*' 2>/dev/null || true"
-            assert "" == machine.tell("sh", "-c", found)
-            assert ("not-found", "inactive") == service.show("LoadState", "ActiveState")
+            assert "user:emosieve" in machine.tell(*acl)
+            for heading in ("Undo", "And where they were made"):
+                for command in commands_of(UNIT, heading):
+                    machine.tell("sh", "-ec", command)
+            is_known = machine.run("getent", "passwd", "emosieve").returncode == 0
+            assert ("", False) == (found_of(machine), is_known)
+            assert "emosieve:" not in machine.tell(*acl)
+            for unit in ("emosieve.service", instance):
+                shown = machine.show(unit, "LoadState", "ActiveState", "MainPID")
+                assert ("not-found", "inactive", "0") == (*shown.values(),), unit
+            assert "" == machine.tell("sh", "-c", "pgrep -f '[o]pt/emosieve/bin' || true")
         finally:
             put_back = f"mv {kept}/emosieve /opt; mv {kept}/* /etc/systemd/system; rmdir {kept}"
             machine.tell("sh", "-ec", put_back)
+            machine.tell("systemctl", "daemon-reload")
+        assert {"/opt/emosieve", "/etc/emosieve", "/run/emosieve"} <= set(before.split())
+        assert f"/etc/systemd/system/multi-user.target.wants/{instance}" in before
         assert [TASK] == names_in(service.here / "normal")
 
     def test_between_two_mounts_it_copies(self, service: Service) -> None:
@@ -663,6 +700,41 @@ class TestDropIns:
 
         with pytest.raises(AssertionError):
             assert_answered(service.machine, BRIEF)
+
+    def test_without_it_the_refusal_names_it(self, service: Service) -> None:
+        """An address alone, without the drop-in, ends the start with what to install; half of it is warned of."""
+        service.machine.write(SETTINGS, f'{QUICK}[metrics]\nlisten = "127.0.0.1:9464"\n')
+        service.fail_to_start("Restart=no")
+        advice = "install deploy/systemd/metrics.conf into /etc/systemd/system/emosieve.service.d/"
+        assert any(
+            "Address family not supported by protocol" in line and advice in line
+            for line in service.journal()
+        ), service.journal()
+        assert ("exit-code", "2") == service.show("Result", "ExecMainStatus")
+
+        service.start("RestrictAddressFamilies=AF_INET AF_INET6")
+        (warned,) = (line for line in service.events("check.warning") if line["subject"] == "metrics.listen")
+        assert "install deploy/systemd/metrics.conf (PrivateNetwork=no)" in warned["message"]
+        service.stop()
+        service.start(*lines_of("metrics.conf"))
+        ask = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9464/metrics', timeout=9)"
+        service.machine.tell("python3", "-c", ask)
+
+    def test_check_judges_by_what_the_unit_may(self, service: Service) -> None:
+        """In a root shell, too: what root may and the unit may not, since it has no capabilities, is an error."""
+        service.machine.write(SETTINGS, "[settle]\nquiet_seconds = 60\n")
+        service.start()
+        os.chown(write_task(service.here), 1000, 1000)
+        command = (EMOSIEVE, "check", ROOT, "--json")
+        document = json.loads(service.machine.run(*command).stdout)
+        found = {(line["level"], line["subject"]): line["message"] for line in document["lines"]}
+
+        assert "1 of 1 standing tasks cannot be moved" in found["error", "tasks"]
+        assert f"pid {service.pid()}, uid 0, without capabilities" in found["ok", "permission"]
+        service.machine.tell("systemctl", "stop", service.name)
+        document = json.loads(service.machine.tell(*command))
+        (warned,) = (line["message"] for line in document["lines"] if line["level"] == "warning")
+        assert warned.startswith("root may, but only by its capabilities")
 
     def test_a_user_of_its_own(self, service: Service) -> None:
         """With the ACL that the drop-in gives, it files what root writes; who still writes, it is not told."""
