@@ -295,7 +295,7 @@ class TestStart:
             assert "emosieve:" not in machine.tell(*acl)
             for unit in ("emosieve.service", instance):
                 shown = machine.show(unit, "LoadState", "ActiveState", "MainPID")
-                assert ("not-found", "inactive", "0") == (*shown.values(),), unit
+                assert {"LoadState": "not-found", "ActiveState": "inactive", "MainPID": "0"} == shown
             assert "" == machine.tell("sh", "-c", "pgrep -f '[o]pt/emosieve/bin' || true")
         finally:
             put_back = f"mv {kept}/emosieve /opt; mv {kept}/* /etc/systemd/system; rmdir {kept}"

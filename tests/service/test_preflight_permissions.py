@@ -169,6 +169,19 @@ def test_one_command_mends_a_mixed_ownership(shared_root: Path, make_task: MakeT
     assert 0 == run_as(NOBODY, "sweep", shared_root, *QUICK).returncode
 
 
+def test_a_volume_of_roots_may_be_the_groups(shared_root: Path) -> None:
+    """As Kubernetes makes one with fsGroup: the folder stays root's, and what the WebUI's user makes there is filed."""
+    shared_root.chmod(0o2775)
+    os.chown(shared_root, 0, NOBODY)
+    write = "import os; os.mkdir('outputs_1'); open('outputs_1/result.json', 'w').write('{}')"
+    ended = run_as(NOBODY, "sweep", shared_root, *QUICK, before=f"os.chdir({str(shared_root)!r}); {write}")
+    status, lines = check(shared_root)
+
+    assert (0, 0) == (ended.returncode, status), ended.stderr
+    assert {"ok"} == {level for level, *_ in lines.values()}
+    assert {(NOBODY, NOBODY)} == {(path.stat().st_uid, path.stat().st_gid) for path in shared_root.iterdir()}
+
+
 def test_a_folder_of_ones_own_that_is_closed_is_no_matter_of_ownership(shared_root: Path) -> None:
     """Where nothing is another user's no chown is advised."""
     (shared_root / "normal").mkdir(mode=0o500)
