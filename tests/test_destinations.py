@@ -14,7 +14,7 @@ from emosieve.destinations import DESTINATIONS, NOT_MOUNTED, Destination, missin
 from emosieve.intake import Intake
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Settings
-from process import Watch, overrides, run
+from process import Watch, overrides, run, run_as
 from test_recovery import proposal_for
 from watching import bound
 
@@ -160,6 +160,32 @@ def test_check_tells_what_is_not_mounted(
     assert (2, [("filing.normal", message, hint)]) == checked(root, normal)
     subprocess.run(["sh", "-c", command], check=True)
     assert (0, []) == checked(root, normal)
+
+
+def test_a_symlink_in_its_place_is_told_as_that(root: Path, make_task: MakeTask, disk: Path) -> None:
+    """What must be set up otherwise comes before what is not mounted."""
+    intake_of(root, disk / "normal").commit([proposal_for(make_task(FIRST))])
+    unmount(disk)
+    (disk / "normal").symlink_to(root)
+    status, (told,) = checked(root, disk / "normal")
+
+    assert (2, "filing.normal", True) == (status, told[0], f"is a symlink to {root}" in told[1])
+
+
+def test_who_may_not_read_the_log_gets_every_other_answer(
+    shared_root: Path, make_task: MakeTask, tmp_path: Path
+) -> None:
+    """Whether tasks were filed into a folder that is gone is then not known."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    intake_of(shared_root, kept / "normal").commit([proposal_for(make_task(FIRST))])
+    shutil.rmtree(kept / "normal")
+    (shared_root / "decisions.jsonl").chmod(0o600)
+    ended = run_as(65534, "check", shared_root, "--json", *overrides(filing__normal=kept / "normal"))
+    told = {line["subject"]: line["message"] for line in json.loads(ended.stdout)["lines"]}
+
+    assert "held tasks" not in told["filing.normal"]
+    assert 2 == ended.returncode
 
 
 def test_check_tells_of_a_destination_that_fails(root: Path, make_task: MakeTask, tmp_path: Path) -> None:

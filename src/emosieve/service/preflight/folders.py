@@ -118,14 +118,21 @@ def about_folders(site: Site) -> Iterator[Line]:
 
 def _about_folder(site: Site, name: str, path: str, places: dict[tuple[int, int], str]) -> Iterator[Line]:
     folder = site.settings.filing.model_dump()[name.removeprefix("filing.")]
-    missing = _missing(site, name, folder)
-    if missing is not None:
-        yield missing
+    try:
+        problem = inside_problem(site.root, folder) or folder_problem(path)
+        missing = None if problem else _missing(site, folder)
+    except OSError as error:
+        message = _NOT_SEEN(path=path, cause=error.strerror or str(error))
+        yield Line("error", name, message, next_step(code_of(error)), error)
         return
-    problem = inside_problem(site.root, folder) or folder_problem(path)
     standing = nearest(path)
     if problem:
         yield Line("error", name, problem)
+    elif missing is not None:
+        known = shlex.quote(f"{site.root}/{DESTINATIONS}")
+        hint = _MOUNT(known=known, path=shlex.quote(missing))
+        failure = OSError(errno.ENODEV, NOT_MOUNTED, missing)
+        yield Line("error", name, _NOT_MOUNTED(path=missing), hint, failure)
     elif not os.path.isdir(standing):
         yield Line("error", name, _NO_PARENT(folder=standing), _MAKE_PARENT())
     elif (twin := _twin(path, places)) is not None:
@@ -138,21 +145,20 @@ def _about_folder(site: Site, name: str, path: str, places: dict[tuple[int, int]
         yield from found or [Line("ok", name, _FOLDER(path=path))]
 
 
-def _missing(site: Site, name: str, folder: str) -> Line | None:
-    """Return an error where a destination's file system is not there now, or fails: both are waited for."""
-    folders, log = Folders(site.root, {name: folder}), DecisionLog(site.root)
-    path = folders.path(folder)
-    try:
-        if missing_destination(folders, log.has_filed_into) is None:
-            return None
-    except PermissionError:
-        return None  # of a log or folder that this user may not read other lines tell
-    except OSError as error:
-        message = _NOT_SEEN(path=path, cause=error.strerror or str(error))
-        return Line("error", name, message, next_step(code_of(error)), error)
-    known = shlex.quote(f"{site.root}/{DESTINATIONS}")
-    failure = OSError(errno.ENODEV, NOT_MOUNTED, path)
-    return Line("error", name, _NOT_MOUNTED(path=path), _MOUNT(known=known, path=shlex.quote(path)), failure)
+def _missing(site: Site, folder: str) -> str | None:
+    """Return the path of a destination whose file system is not there now.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+
+    def held_tasks(folder: str) -> bool:
+        try:
+            return DecisionLog(site.root).has_filed_into(folder)
+        except PermissionError:
+            return False  # of a log that this user may not read another line tells
+
+    return missing_destination(Folders(site.root, {folder: folder}), held_tasks)
 
 
 def _twin(path: str, places: dict[tuple[int, int], str]) -> str | None:
