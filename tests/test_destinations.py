@@ -133,9 +133,10 @@ def test_a_first_start_makes_its_folders(root: Path, tmp_path: Path) -> None:
 
 
 def checked(root: Path, normal: Path) -> tuple[int, list[tuple[str, str, str | None]]]:
-    """Status, and subject, message and hint of each error of ``emosieve check``."""
+    """Status, and subject, message and hint of each error of ``emosieve check``, which says it once."""
     ended = run("check", root, "--json", *overrides(filing__normal=normal))
     lines = json.loads(ended.stdout)["lines"]
+    assert "root may, but only" not in ended.stdout
     told = [(line["subject"], line["message"], line["hint"]) for line in lines if line["level"] == "error"]
     return ended.returncode, told
 

@@ -82,12 +82,13 @@ def examine_all(root: str, loaded: Loaded) -> list[Line]:
 
 def _without_capabilities(site: Site, before: list[Line]) -> list[Line]:
     """Warn of what goes well by root's capabilities alone: the shipped service and container have none."""
+    told = {(line.level, line.subject, str(line.message)) for line in before}
     with without_capabilities() as is_different:
         lines = _filing(site) if is_different else []
     return [
         replace(line, level="warning", message=by_capabilities_alone(line.message))
         for line in lines
-        if line.level == "error" and line not in before
+        if line.level == "error" and (line.level, line.subject, str(line.message)) not in told
     ]
 
 
