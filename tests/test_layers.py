@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "emosieve"
 WINGS = [
-    {"text"},
+    {"text", "patterns"},
     {"errors"},
     {"judge"},
     {"settings"},

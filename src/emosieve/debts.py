@@ -46,8 +46,14 @@ def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
     filing = settings.filing
     own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
     reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
-    keys = settings.results.own_keys
-    return Inbox(root, settings.watch.task_glob, reserved, ask_lease=ask_lease, result_keys=keys)
+    return Inbox(
+        root,
+        settings.watch.task_glob,
+        reserved,
+        ask_lease=ask_lease,
+        result_keys=settings.results.own_keys,
+        ignore=settings.settle.ignore,
+    )
 
 
 def debt_of(event: Mapping[str, Any]) -> Owed:

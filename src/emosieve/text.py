@@ -153,6 +153,8 @@ _WAITING_WORDS: Mapping[str, Phrase] = MappingProxyType(
         "audio_truncated": Phrase("{detail}", "音频还不完整（{detail}）"),
         "embedding_truncated": Phrase("{detail}", "特征文件还不完整（{detail}）"),
         "mixed_task": Phrase("{detail}", "音频比结果新，另一次识别可能正在写入（{detail}）"),
+        "transfer": Phrase("{detail}", "文件仍在传输（{detail}）"),
+        "reused": Phrase("{detail}", "目录被重复使用，另一次识别可能还在进行（{detail}）"),
         "still_open": Phrase("{detail}", "仍有程序在写入（{detail}）"),
         "overdue": Phrase("no result came", "已超时，一直没有结果文件"),
         "blocked": Phrase("cannot be filed now: {detail}", "暂时无法归档：{detail}"),

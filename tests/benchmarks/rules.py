@@ -38,10 +38,14 @@ _MEASURED = {
     "audio_files": 1,
     "unreadable_audio_files": 0,
     "audio_newer_seconds": 0,
+    "frames_off_seconds": 0,
+    "written_over_seconds": 0,
     "audio_missing_bytes": 0,
     "embedding_older_seconds": 0,
+    "embedding_off_seconds": 0,
     "embedding_missing_bytes": 0,
     "missing_files": 0,
+    "temporary_files": 0,
     "open_files": 0,
 }
 _IMPORT = """
@@ -70,11 +74,13 @@ def _bare_built_in(v: Mapping[str, Any]) -> list[bool]:
         v["clipping_ratio"] > 0.02,
         v["unreadable_audio_files"] > 0,
         v["audio_files"] == 0,
-        v["audio_newer_seconds"] > 0,
+        v["audio_newer_seconds"] > 0 or v["frames_off_seconds"] > 0,
+        v["written_over_seconds"] > 0,
         v["audio_missing_bytes"] > 0,
-        v["embedding_older_seconds"] > 0,
+        v["embedding_older_seconds"] > 0 or v["embedding_off_seconds"] > 0,
         v["embedding_missing_bytes"] > 0,
         v["missing_files"] > 0,
+        v["temporary_files"] > 0,
         v["open_files"] > 0,
     ]
 

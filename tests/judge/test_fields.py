@@ -31,8 +31,9 @@ def test_the_fields_are_those_that_rules_know() -> None:
         "channels",
     ]
     expected += ["speech_seconds", "silence_ratio", "snr_db", "clipping_ratio", "rms_dbfs"]
-    expected += ["audio_newer_seconds", "audio_missing_bytes", "embedding_older_seconds"]
-    expected += ["embedding_missing_bytes", "missing_files", "open_files"]
+    expected += ["audio_newer_seconds", "frames_off_seconds", "written_over_seconds"]
+    expected += ["audio_missing_bytes", "embedding_older_seconds", "embedding_off_seconds"]
+    expected += ["embedding_missing_bytes", "missing_files", "temporary_files", "open_files"]
 
     assert expected == list(FIELDS)
 

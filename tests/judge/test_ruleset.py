@@ -277,10 +277,14 @@ def test_one_rejection_among_flags_rejects() -> None:
 
 ODDITIES = {
     "audio_newer_seconds": "mixed_task",
+    "frames_off_seconds": "mixed_task",
+    "written_over_seconds": "reused_directory",
     "audio_missing_bytes": "audio_truncated",
     "embedding_older_seconds": "stale_embedding",
+    "embedding_off_seconds": "stale_embedding",
     "embedding_missing_bytes": "embedding_truncated",
     "missing_files": "required_missing",
+    "temporary_files": "transfer_unfinished",
     "open_files": "still_open",
 }
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import DEFAULT_ACTIONS, Limits
+from emosieve.patterns import IGNORE, TEMPORARY
 from emosieve.settings import Settings
 from emosieve.settings.rules import SHIPPED_PROFILES, CustomRule
 
@@ -46,7 +47,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "language": "zh",
         "timezone": "local",
         "watch": {"mode": "auto", "rescan_seconds": 30.0, "task_glob": "outputs_*"},
-        "settle": {"quiet_seconds": 2.0, "give_up_seconds": 600.0, "require": ("result.json",)},
+        "settle": {
+            "quiet_seconds": 2.0,
+            "give_up_seconds": 600.0,
+            "require": ("result.json",),
+            "reused_quiet_seconds": 30.0,
+            "ignore": IGNORE,
+            "temporary": TEMPORARY,
+        },
         "results": {"emotion_keys": (), "confidence_keys": (), "score_keys": ()},
         "rules": {
             "min_confidence": 0.6,
@@ -188,6 +196,30 @@ def test_giving_up_comes_after_quiet() -> None:
 def test_a_required_file_is_a_plain_name(name: str) -> None:
     """A required file stands in the task itself."""
     assert f"{name!r} must be the plain name of a file" == complaint(settle={"require": [name]})
+
+
+@pytest.mark.parametrize("key", ["ignore", "temporary"])
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", "'' must be a pattern for the plain name of a file, as *.part"),
+        ("a/*", "'a/*' must be a pattern for the plain name of a file, as *.part"),
+        ("*.JSON", "'*.JSON' matches result.json, which is a file of the task itself"),
+        ("*_frame.*", "'*_frame.*' matches result_frame.json, which is a file of the task itself"),
+        ("processed*", "'processed*' matches processed_audio.wav, which is a file of the task itself"),
+        ("*.npy", "'*.npy' matches embedding.npy, which is a file of the task itself"),
+        ("*.log", "'*.log' matches process.log, which is a file of the task itself"),
+    ],
+)
+def test_a_pattern_is_of_other_programs_files(key: str, pattern: str, expected: str) -> None:
+    """What the WebUI writes, or what is required, is neither ignored nor taken for a transfer."""
+    assert expected == complaint(settle={"require": ["process.log"], key: [pattern]})
+
+
+def test_no_pattern_need_be_given() -> None:
+    """An empty list ignores nothing, and waits for no transfer."""
+    settle = Settings(settle={"ignore": [], "temporary": []}).settle
+    assert ((), ()) == (settle.ignore, settle.temporary)
 
 
 def test_at_least_one_file_is_required() -> None:

@@ -135,6 +135,24 @@ _ALL: Final = (
         _SECONDS,
     ),
     _amount(
+        "frames_off_seconds",
+        Phrase(
+            "by how much the audio is longer or shorter than the result's frames",
+            "音频与结果的帧数相差多少秒",
+        ),
+        "settling",
+        _SECONDS,
+    ),
+    _amount(
+        "written_over_seconds",
+        Phrase(
+            "how long after they were made another recognition wrote over the files",
+            "文件在创建多少秒后被另一次识别覆盖",
+        ),
+        "settling",
+        _SECONDS,
+    ),
+    _amount(
         "audio_missing_bytes",
         Phrase("by how much the wav is shorter than its header says", "wav 比文件头声明的短多少字节"),
         "settling",
@@ -147,6 +165,15 @@ _ALL: Final = (
         _SECONDS,
     ),
     _amount(
+        "embedding_off_seconds",
+        Phrase(
+            "by how much the audio is longer or shorter than the embedding's frames",
+            "音频与特征文件的帧数相差多少秒",
+        ),
+        "settling",
+        _SECONDS,
+    ),
+    _amount(
         "embedding_missing_bytes",
         Phrase("by how much the npy is shorter than its header says", "npy 比文件头声明的短多少字节"),
         "settling",
@@ -155,6 +182,13 @@ _ALL: Final = (
     _amount(
         "missing_files",
         Phrase("how many files of settle.require never came", "settle.require 中有几个文件一直没有出现"),
+        "settling",
+    ),
+    _amount(
+        "temporary_files",
+        Phrase(
+            "how many files still have a name of settle.temporary", "仍使用 settle.temporary 临时名的文件个数"
+        ),
         "settling",
     ),
     _amount(

@@ -179,16 +179,32 @@ BUILT_IN: Final = (
     ),
     BuiltIn(
         "mixed_task",
-        "audio_newer_seconds > 0",
+        "audio_newer_seconds > 0 or frames_off_seconds > 0",
         "flag",
         Phrase(
-            "the audio is newer than the result: two recognitions in one directory",
-            "音频比结果新：两次识别写进了同一个目录",
+            "audio and result do not belong together: two recognitions in one directory",
+            "音频与结果不属于同一次识别：两次识别写进了同一个目录",
         ),
-        "the audio is {audio_newer_seconds:.3f} s newer than the result: another recognition was at work",
+        "the audio is {audio_newer_seconds:.3f} s newer than the result, and its length {frames_off_seconds:.3f} s "
+        "off the result's frames: two recognitions wrote here",
         Phrase(
-            "two recognitions in one directory (audio {observed} s newer than the result)",
-            "疑似两次识别混在同一目录 (音频比结果新{observed}秒)",
+            "two recognitions in one directory (audio and result {observed} s apart)",
+            "疑似两次识别混在同一目录 (音频与结果相差{observed}秒)",
+        ),
+    ),
+    BuiltIn(
+        "reused_directory",
+        "written_over_seconds > 0",
+        "flag",
+        Phrase(
+            "a later recognition wrote over the files of an earlier one, whose result is gone",
+            "后一次识别覆盖了前一次的文件，前一次的结果已丢失",
+        ),
+        "the files were written over {written_over_seconds:.3f} s after they were made: at least 2 recognitions "
+        "wrote here; the earlier results are gone",
+        Phrase(
+            "at least 2 recognitions wrote here, the earlier results are gone (written over {observed} s later)",
+            "至少 2 次识别写进了同一个目录，之前的结果已丢失 (创建{observed}秒后被覆盖)",
         ),
     ),
     BuiltIn(
@@ -201,16 +217,17 @@ BUILT_IN: Final = (
     ),
     BuiltIn(
         "stale_embedding",
-        "embedding_older_seconds > 0.1",
+        "embedding_older_seconds > 0 or embedding_off_seconds > 0",
         "flag",
         Phrase(
-            "the embedding is older than the audio: it is of an earlier recognition",
-            "特征文件比音频旧：属于之前的一次识别",
+            "the embedding is of an earlier recognition: older than the audio, or of another length",
+            "特征文件属于之前的一次识别：比音频旧，或时长不同",
         ),
-        "the embedding is {embedding_older_seconds:.3f} s older than the audio: it is of an earlier recognition",
+        "the embedding is {embedding_older_seconds:.3f} s older than the audio, and its length "
+        "{embedding_off_seconds:.3f} s off: it is of an earlier recognition",
         Phrase(
-            "embedding of an earlier recognition ({observed} s older than the audio)",
-            "特征文件属于之前的识别 (比音频旧{observed}秒)",
+            "embedding of an earlier recognition ({observed} s off the audio)",
+            "特征文件属于之前的识别 (与音频相差{observed}秒)",
         ),
     ),
     BuiltIn(
@@ -228,6 +245,17 @@ BUILT_IN: Final = (
         Phrase("a file of settle.require never came", "settle.require 中的文件一直没有出现"),
         "{missing_files} required files never came",
         Phrase("required files missing ({observed})", "缺少必需的文件 ({observed}个)"),
+    ),
+    BuiltIn(
+        "transfer_unfinished",
+        "temporary_files > 0",
+        "flag",
+        Phrase(
+            "a file never lost its temporary name (settle.temporary)",
+            "文件一直是 settle.temporary 中的临时名",
+        ),
+        "{temporary_files} files were still under a temporary name",
+        Phrase("a file still had a temporary name", "判定时文件仍是传输中的临时名"),
     ),
     BuiltIn(
         "still_open",

@@ -302,7 +302,7 @@ class _Explainer:
                 return Waiting(name, "malformed", reason, 0.0)
             case NoResult():
                 return next(one for one in settling.waiting if one.name == name)
-            case Waiting(reason="quiet"):
+            case Waiting(reason="quiet" | "reused"):
                 return outcome
             case Waiting():
                 return replace(outcome, seconds=max(0.0, give_up - outcome.age))

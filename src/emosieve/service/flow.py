@@ -89,7 +89,7 @@ class Flow:
     def apply(self, settings: Settings) -> None:
         """Take new settings of watch, results, rules, settling, log and report."""
         self.rules = settings.rule_set
-        self.inbox.select(settings.watch.task_glob)
+        self.inbox.select(settings.watch.task_glob, settings.settle.ignore)
         self.inbox.result_keys = settings.results.own_keys
         self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
         self.intake.apply(settings)
@@ -345,6 +345,8 @@ def policy_of(settings: Settings, *, trust_ctime: bool) -> Policy:
         rescan_seconds=settings.watch.rescan_seconds,
         require=settings.settle.require,
         trust_ctime=trust_ctime,
+        reused_quiet_seconds=settings.settle.reused_quiet_seconds,
+        temporary=settings.settle.temporary,
     )
 
 

@@ -9,18 +9,21 @@ from datetime import UTC, tzinfo
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import Limits
 from emosieve.judge.ruleset import OwnRule, RuleSet
+from emosieve.patterns import IGNORE, TEMPORARY, matcher
 from emosieve.settings import refusals, zones
 from emosieve.settings.refusals import Refused
 from emosieve.settings.rules import DEFAULT_PROFILE, SHIPPED_PROFILES, Profile, Rules
 from emosieve.settings.section import Bytes, Count, Seconds, Section
 
 ENV_PREFIX = "EMOSIEVE_"
+_WRITTEN = ("result.json", "result_frame.json", "processed_audio.wav", "embedding.npy")
+"""What the WebUI writes, which no pattern may take for another program's."""
 
 
 class Watch(Section):
@@ -50,6 +53,12 @@ class Settle(Section):
     """seconds after the last change when waiting ends: a malformed result goes to quarantine"""
     require: tuple[str, ...] = Field(default=("result.json",), json_schema_extra={"minItems": 1})
     """files that must be there; result_frame.json satisfies result.json"""
+    reused_quiet_seconds: Seconds = 30.0
+    """seconds to wait where a file was written over: a second recognition may be at work without a sign"""
+    ignore: tuple[str, ...] = IGNORE
+    """patterns for names that are no part of a task: neither waited for nor audio, but moved with it"""
+    temporary: tuple[str, ...] = TEMPORARY
+    """patterns for names that files have while they are transferred: the task is waited for"""
 
     @model_validator(mode="after")
     def _give_up_after_quiet(self) -> Self:
@@ -66,6 +75,17 @@ class Settle(Section):
             if name in {"", ".", ".."} or "/" in name:
                 raise Refused(refusals.REQUIRED_PATH(name=name))
         return require
+
+    @field_validator("ignore", "temporary")
+    @classmethod
+    def _patterns_of_names(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for pattern in patterns:
+            if not pattern or "/" in pattern:
+                raise Refused(refusals.NAME_PATTERN(pattern=pattern))
+            needed = (*_WRITTEN, *info.data.get("require", ()))
+            if name := next(filter(matcher((pattern,)), needed), None):
+                raise Refused(refusals.PATTERN_OF_NEEDED(pattern=pattern, name=name))
+        return patterns
 
 
 _KEY_LIMIT = 64

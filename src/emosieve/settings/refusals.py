@@ -122,6 +122,14 @@ RESULT_KEY_TWICE = Phrase(
     "results.emotion_keys, confidence_keys and score_keys name {key!r} twice; a key has one meaning",
     "results 的 emotion_keys、confidence_keys、score_keys 中有两处写了 {key!r}；一个键只能有一种含义",
 )
+NAME_PATTERN = Phrase(
+    "{pattern!r} must be a pattern for the plain name of a file, as *.part",
+    "{pattern!r} 应为单个文件名的通配模式，例如 *.part",
+)
+PATTERN_OF_NEEDED = Phrase(
+    "{pattern!r} matches {name}, which is a file of the task itself",
+    "{pattern!r} 会匹配到任务自己的文件 {name}",
+)
 DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
 DESTINATION = Phrase(
     "write a single folder name under the root, or an absolute path elsewhere",

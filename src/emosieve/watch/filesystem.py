@@ -19,6 +19,9 @@ LOCAL_TYPES = frozenset(
 Everything else (NFS, CIFS, 9p, FUSE, VirtualBox) may be written from behind the mount without an event.
 """
 
+MOMENT_NS = 50_000_000
+"""A recognition takes 1 to 31 ms for each of its files, and files are dated by ticks of up to 10 ms."""
+
 _F_SETSIG = 10  # Linux's number; the fcntl module does not name it
 
 # Of statx(2), which the os module does not have: numbers, and where struct statx has what is asked for.

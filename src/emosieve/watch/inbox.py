@@ -9,21 +9,27 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from typing import Final
 
-from emosieve.errors import BadResult
+from emosieve.errors import BadAudio, BadResult
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result, read_result
+from emosieve.judge.wav import read_header
+from emosieve.patterns import IGNORE, IsNamed, matcher
 from emosieve.text import Message, Phrase
-from emosieve.watch.filesystem import birth_time_ns, is_open_for_writing
+from emosieve.watch.filesystem import MOMENT_NS, birth_time_ns, is_open_for_writing
 from emosieve.watch.identity import READ_DIRECTORY, DirectoryId
-from emosieve.watch.lengths import HEAD_BYTES, declared_length
+from emosieve.watch.lengths import HEAD_BYTES, declared_length, rows_of
 
 RESULT_NAMES = ("result.json", "result_frame.json")
 """Names of the result file, the first one present wins."""
+AUDIO_NAME: Final = "processed_audio.wav"
+"""What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""
 
 UNPRINTABLE = Phrase("its name is not printable UTF-8", "名字不是可显示的 UTF-8 文本")
 SYMLINK = Phrase("it is a symlink", "它是符号链接")
@@ -34,6 +40,7 @@ DEPTH_LIMIT = 16
 """Levels below a task that are looked at."""
 FILE_LIMIT = 10_000
 """Files of one task that are looked at, which takes a fraction of a second; one with more is no task."""
+_IS_IGNORED = matcher(IGNORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,26 @@ class Survey:
     Attributes:
         directory: device and inode.
         files: all that stands in it, by name; subdirectories stand for themselves and their files.
-        changed_ns: the newest ctime of the directory and all of it, in ns since the epoch.
+        changed_ns: the newest ctime of the directory and its own files, in ns since the epoch.
         directory_changed_ns: the directory's own ctime.
         born_ns: when the directory was made, in ns since the epoch; 0 where the file system does not tell.
+        ignored: names of those files that are no part of the task, which are moved with it and nothing else.
     """
 
     name: str
     directory: tuple[int, int]
     files: tuple[FileStat, ...]
-    changed_ns: int
+    changed_ns: int = field(compare=False)
     directory_changed_ns: int
     born_ns: int = 0
+    ignored: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def own_files(self) -> tuple[FileStat, ...]:
+        """The files without those that are ignored."""
+        if not self.ignored:
+            return self.files
+        return tuple(file for file in self.files if file.name not in self.ignored)
 
     @property
     def identity(self) -> DirectoryId:
@@ -85,7 +101,7 @@ class Survey:
     @property
     def signature(self) -> int:
         """A number that changes when any name, size, mtime or inode does."""
-        return hash((self.directory, self.directory_changed_ns, self.files))
+        return hash((self.directory, self.directory_changed_ns, self.own_files))
 
     def find(self, name: str) -> FileStat | None:
         """The file of that name."""
@@ -106,12 +122,21 @@ class Contents:
         digest: SHA-256 of the result file's bytes, 32 hex digits; ``None`` where they were not read.
         short: name to bytes still missing, for every wav and npy shorter than its own header says.
         open_files: names that some process holds open for writing.
+        born_ns: name to birth time, in ns since the epoch, for the result and every wav and npy, where the
+            file system tells; that of the directory for what was last written within a moment of it.
+        long: names of the wavs that are longer than their own header says.
+        audio_seconds: length of the wav that the result is about, where there are frames to compare it with.
+        embedding_frames: rows of an npy that has more than one dimension; ``None`` where there is none.
     """
 
     result: Result | BadResult | None
     digest: str | None
     short: dict[str, int]
     open_files: tuple[str, ...]
+    born_ns: Mapping[str, int] = field(default_factory=dict)
+    long: tuple[str, ...] = ()
+    audio_seconds: float | None = None
+    embedding_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +156,7 @@ class Inbox:
         reserved: names under the root that are never tasks: the destinations and emosieve's own.
         ask_lease: whether a read lease tells writers here (a local file system).
         result_keys: what an installation calls keys of its result files.
+        ignore: shell patterns for the names of files that are no part of a task.
     """
 
     def __init__(
@@ -141,18 +167,20 @@ class Inbox:
         *,
         ask_lease: bool,
         result_keys: OwnKeys = _NO_KEYS,
+        ignore: tuple[str, ...] = IGNORE,
     ) -> None:
         self.root = root
         self.result_keys = result_keys
-        self.select(task_glob)
+        self.select(task_glob, ignore)
         self.reserved = reserved
         self._ask_lease = ask_lease
         self.tells_writers: bool | None = None if ask_lease else False
         """Whether the kernel told of the file read last if somebody writes it; ``None`` before the first."""
 
-    def select(self, task_glob: str) -> None:
-        """Take another glob for which directory names are tasks."""
+    def select(self, task_glob: str, ignore: tuple[str, ...] = IGNORE) -> None:
+        """Take another glob for which directory names are tasks, and other patterns for what is no part of one."""
         self.matches = re.compile(fnmatch.translate(task_glob)).match
+        self._is_ignored = matcher(ignore)
 
     def list(self) -> Listing:
         """Names only, sorted: the WebUI's names sort by time, so the oldest comes first.
@@ -191,7 +219,7 @@ class Inbox:
             FileNotFoundError: the task, or a part of it, is gone; look again.
             OSError: it cannot be listed.
         """
-        return survey_directory(f"{self.root}/{name}", name)
+        return survey_directory(f"{self.root}/{name}", name, is_ignored=self._is_ignored)
 
     def read(self, survey: Survey) -> Contents:
         """Open what a survey saw: parse the result, ask wav and npy for their length and all for writers.
@@ -212,9 +240,12 @@ class Inbox:
         result: Result | BadResult | None = None
         digest = None
         short: dict[str, int] = {}
+        long: list[str] = []
         open_files: list[str] = []
+        born: dict[str, int] = {}
+        rows: int | None = None
         result_file = survey.result_file
-        for file in survey.files:
+        for file in survey.own_files:
             if not file.is_regular:
                 if file is result_file:
                     result = BadResult(f"{file.name} is {_kind(file.mode)}, not a file")
@@ -228,12 +259,15 @@ class Inbox:
                 if file is result_file:
                     result, digest = _read_result(descriptor, file, self.result_keys)
                 elif file.name.lower().endswith((".wav", ".npy")):
-                    length = declared_length(file.name, os.pread(descriptor, HEAD_BYTES, 0))
-                    if length is not None and file.size < length:
-                        short[file.name] = length - file.size
+                    rows = _read_head(descriptor, file, short, long) or rows
+                else:
+                    continue
+                if survey.born_ns:
+                    born[file.name] = _birth_of(descriptor, file, survey.born_ns)
             finally:
                 os.close(descriptor)
-        return Contents(result, digest, short, tuple(open_files))
+        seconds = _seconds_of(directory, survey) if rows or getattr(result, "frames", None) else None
+        return Contents(result, digest, short, tuple(open_files), born, tuple(long), seconds, rows)
 
     def _has_writer(self, descriptor: int) -> bool:
         told = is_open_for_writing(descriptor)
@@ -241,13 +275,16 @@ class Inbox:
         return bool(told)
 
 
-def survey_directory(path: str, name: str, parent: int | None = None) -> Survey:
+def survey_directory(
+    path: str, name: str, parent: int | None = None, *, is_ignored: IsNamed = _IS_IGNORED
+) -> Survey:
     """Look at any task directory, filed or not, without opening a file.
 
     Args:
         path: of the directory.
         name: that the survey gets.
         parent: descriptor of the directory that a relative path starts from.
+        is_ignored: which of its files are no part of the task.
 
     Raises:
         FileNotFoundError: it, or a part of it, is gone.
@@ -259,8 +296,10 @@ def survey_directory(path: str, name: str, parent: int | None = None) -> Survey:
         files = tuple(sorted(islice(_walk(descriptor, "", 0), FILE_LIMIT + 1), key=lambda file: file.name))
     finally:
         os.close(descriptor)
-    changed = max([status.st_ctime_ns, *(file.ctime_ns for file in files)])
-    return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns, born)
+    ignored = frozenset([file.name for file in files if is_ignored(file.name)])
+    times = [file.ctime_ns for file in files if file.name not in ignored]
+    changed = max([status.st_ctime_ns, *times])
+    return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns, born, ignored)
 
 
 def _walk(directory: int, prefix: str, depth: int) -> Iterator[FileStat]:
@@ -324,6 +363,41 @@ def _read_result(descriptor: int, file: FileStat, own: OwnKeys) -> tuple[Result 
         return read_result(data, own), digest
     except BadResult as error:
         return BadResult(f"{file.name} {error}"), digest
+
+
+def _read_head(descriptor: int, file: FileStat, short: dict[str, int], long: list[str]) -> int | None:
+    """Note a wav or npy whose length is not what its header says; gives the rows of an npy of several dimensions."""
+    head = os.pread(descriptor, HEAD_BYTES, 0)
+    length = declared_length(file.name, head)
+    if length is not None and file.size < length:
+        short[file.name] = length - file.size
+    if length is not None and file.size > length:
+        long.append(file.name)
+    return rows_of(head)
+
+
+def _birth_of(descriptor: int, file: FileStat, directory_born_ns: int) -> int:
+    """The birth time of an open file, asked for only where it can tell that the file was written over."""
+    if file.mtime_ns - directory_born_ns <= MOMENT_NS:
+        return directory_born_ns
+    return birth_time_ns(descriptor)
+
+
+def _seconds_of(directory: int, survey: Survey) -> float | None:
+    """The length of the audio by its header; ``None`` where that does not tell."""
+    others = (file for file in survey.own_files if file.name.lower().endswith(".wav"))
+    wav = survey.find(AUDIO_NAME) or next(others, None)
+    if wav is None or not wav.is_regular:
+        return None
+    descriptor = open_file(directory, wav, must=False)
+    if descriptor is None:
+        return None
+    try:
+        return read_header(partial(os.pread, descriptor), wav.size).duration_seconds
+    except BadAudio:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _kind(mode: int) -> str:

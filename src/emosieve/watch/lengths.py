@@ -12,6 +12,8 @@ _BARE_RIFF = 8
 """The RIFF size of a file that holds nothing yet, which libsndfile leaves in a pipe."""
 _LONGEST = 1 << 62
 """Bytes; a header that declares more is not to be believed."""
+_NPY_HEAD_BYTES = 256
+"""As far as the header of a plain array reaches."""
 _NPY_MAGIC = b"\x93NUMPY"
 _NPY_ITEM = re.compile(r"""['"]descr['"]: *['"][<>|=]?([a-zA-Z])(\d{1,9})['"]""")
 _NPY_SHAPE = re.compile(r"""['"]shape['"]: *\(((?:\d{1,19}L?, *)*(?:\d{1,19}L?)?)\)""")
@@ -47,6 +49,15 @@ def _riff_length(head: bytes) -> int | None:
     else:
         return None
     return None if size == _BARE_RIFF or is_unknown(size) or size >= _LONGEST else size + 8
+
+
+def rows_of(head: bytes) -> int | None:
+    """Return the first dimension of an npy of several, by its first ``HEAD_BYTES``; ``None`` for anything else."""
+    shape = (
+        _NPY_SHAPE.search(head[:_NPY_HEAD_BYTES].decode("latin-1")) if head.startswith(_NPY_MAGIC) else None
+    )
+    sizes = re.findall(r"\d+", shape[1]) if shape else []
+    return int(sizes[0]) if len(sizes) > 1 else None
 
 
 def _npy_length(head: bytes) -> int | None:

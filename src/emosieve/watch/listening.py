@@ -4,16 +4,12 @@ import errno
 import os
 import stat
 from functools import partial
-from typing import Final
 
 from emosieve.errors import BadAudio
 from emosieve.judge.audio import Audio, AudioMeasures, Depth, Steps, finish, measuring
 from emosieve.text import escape
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import FileStat, Survey, open_file
-
-AUDIO_NAME: Final = "processed_audio.wav"
-"""What the WebUI calls the audio that a result is about; where there is none of that name, any wav will do."""
+from emosieve.watch.inbox import AUDIO_NAME, FileStat, Survey, open_file
 
 
 def listen(path: str, survey: Survey, depth: Depth | None) -> Audio | None:
@@ -48,9 +44,11 @@ def listening(path: str, survey: Survey, depth: Depth | None) -> Steps[Audio | N
 
 
 def wavs_of(survey: Survey) -> list[FileStat]:
-    """Everything that is called a wav, but for directories."""
+    """Everything of the task that is called a wav, but for directories."""
     return [
-        file for file in survey.files if file.name.lower().endswith(".wav") and not stat.S_ISDIR(file.mode)
+        file
+        for file in survey.own_files
+        if file.name.lower().endswith(".wav") and not stat.S_ISDIR(file.mode)
     ]
 
 

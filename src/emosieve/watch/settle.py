@@ -251,8 +251,8 @@ class Settling:
         is_open = bool(contents.open_files)
         outcome = assess(survey, contents, age, self.policy)
         match outcome:
-            case Lack(reason, message):
-                waiting = Waiting(name, reason, message, self._pause(age), age)
+            case Lack(reason, message, rest):
+                waiting = Waiting(name, reason, message, self._pause(age) if rest is None else rest, age)
             case NoResult():
                 waiting = Waiting(name, "overdue", "no result came", self._pause(age), age)
             case _ if pending and pending.was_open and not is_open:

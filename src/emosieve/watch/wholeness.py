@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 
 from emosieve.errors import BadResult
 from emosieve.judge.result import Result
+from emosieve.patterns import TEMPORARY, matcher
 from emosieve.text import escape
-from emosieve.watch.inbox import RESULT_NAMES, Contents, Survey
+from emosieve.watch.inbox import RESULT_NAMES, Contents, FileStat, Survey
+from emosieve.watch.reuse import frames_off_seconds, is_copied_after, reused_ns, written_over_ns
 
 _SECOND_NS = 1_000_000_000
 _MOST = 2**53
+_COPY_SECONDS = 0.1
+"""An embedding that is older than the audio by less is of a copy, where no birth time tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Policy:
     rescan_seconds: float = 30.0
     require: tuple[str, ...] = ("result.json",)
     trust_ctime: bool = True
+    reused_quiet_seconds: float = 30.0
+    temporary: tuple[str, ...] = TEMPORARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,8 @@ class Settled:
         survey: what stands in it.
         result: what its result file says.
         digest: of that file.
-        oddities: what is odd about it, by the names of fields that rules look at; but for an
-            embedding of an earlier recognition only where waiting ended in vain.
+        oddities: what is odd about it, by the names of fields that rules look at; but for what an
+            earlier recognition left, only where waiting ended in vain.
     """
 
     survey: Survey
@@ -68,10 +74,11 @@ class NoResult:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What a quiet task still lacks: a reason code, and words for people."""
+    """What a quiet task still lacks: a reason code, words for people, and for how long, where that is known."""
 
     reason: str
     message: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +110,18 @@ def assess(
     oddities = tuple(_oddities(survey, contents, policy))
     if oddities and not overdue:
         return oddities[0].lack
+    if not overdue and (lack := _may_be_inferring(survey, contents, age, policy)):
+        return lack
     found: dict[str, float] = {}
     for oddity in oddities:
         # Several headers together can lie beyond what every reader of JSON takes for a number.
         found[oddity.field] = min(found.get(oddity.field, 0) + oddity.value, _MOST)
-    if older := _embedding_older(survey):
-        found["embedding_older_seconds"] = older
+    found |= {name: value for name, value in _remains(survey, contents, contents.result, policy) if value}
     return Settled(survey, contents.result, contents.digest or "", found)
 
 
 def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_Oddity]:
-    present = {file.name for file in survey.files}
+    present = {file.name for file in survey.own_files}
     missing = [name for name in policy.require if name not in present and name != RESULT_NAMES[0]]
     if missing:
         lack = Lack("required_missing", f"{escape(', '.join(missing))} is missing")
@@ -122,30 +130,99 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_O
         kind = "audio" if name.lower().endswith(".wav") else "embedding"
         lack = Lack(f"{kind}_truncated", f"{escape(name)} is {count} bytes shorter than its header says")
         yield _Oddity(f"{kind}_missing_bytes", count, lack)
-    result_file, newest_wav = survey.result_file, _newest(survey, ".wav")
-    if result_file and newest_wav is not None and newest_wav > result_file.mtime_ns:
+    result_file = survey.result_file
+    newer = [wav for wav in _named(survey, ".wav") if result_file and _is_newer(wav, result_file, contents)]
+    if result_file and newer:
         # The WebUI reuses the directory for a second task within the same second: it is at work.
-        seconds = _seconds(newest_wav - result_file.mtime_ns)
+        seconds = _seconds(max(wav.mtime_ns for wav in newer) - result_file.mtime_ns)
         words = f"the audio is {seconds:.3f} s newer than {result_file.name}: another recognition is at work"
         yield _Oddity("audio_newer_seconds", seconds, Lack("mixed_task", words))
+    is_temporary = matcher(policy.temporary)
+    if temporary := [file.name for file in survey.own_files if is_temporary(file.name)]:
+        lack = Lack("transfer", f"{escape(', '.join(temporary))} is still under a temporary name")
+        yield _Oddity("temporary_files", len(temporary), lack)
     if contents.open_files:
         lack = Lack("still_open", f"{escape(', '.join(contents.open_files))} is open for writing")
         yield _Oddity("open_files", len(contents.open_files), lack)
 
 
-def _embedding_older(survey: Survey) -> float:
+def _may_be_inferring(survey: Survey, contents: Contents, age: float, policy: Policy) -> Lack | None:
+    """Whether another recognition that wrote here may be at work without any file: it makes no event."""
+    seconds = policy.reused_quiet_seconds - age
+    if seconds <= 0:
+        return None
+    seconds = min(seconds, policy.give_up_seconds - age)
+    result_file = survey.result_file
+    for file in (*_named(survey, ".wav"), *((result_file,) if result_file else ())):
+        later = written_over_ns(file, contents.born_ns.get(file.name, 0), is_result=file is result_file)
+        if 0 < later <= policy.give_up_seconds * _SECOND_NS:
+            words = f"{escape(file.name)} was last written {_seconds(later):.3f} s after it was made"
+            return Lack("reused", f"{words}: another recognition may be at work", seconds)
+        if file.name in contents.long:
+            words = f"{escape(file.name)} is longer than its header says"
+            return Lack("reused", f"{words}: another recognition may be at work", seconds)
+    return None
+
+
+def _remains(
+    survey: Survey, contents: Contents, result: Result, policy: Policy
+) -> Iterator[tuple[str, float]]:
+    """What an earlier recognition left, by the fields that rules look at; 0 for what it did not.
+
+    Nothing of it is waited for.
+    """
+    born = contents.born_ns
+    result_file, wavs = survey.result_file, _named(survey, ".wav")
+    reused = 0
+    if result_file:
+        dated = [(wav, born.get(wav.name, 0)) for wav in wavs]
+        most_ns = policy.give_up_seconds * _SECOND_NS
+        reused = reused_ns(dated, (result_file, born.get(result_file.name, 0)), most_ns)
+    yield "written_over_seconds", _seconds(reused)
+    if contents.audio_seconds is not None:
+        if result.frames:
+            off = frames_off_seconds(result.frames.count, contents.audio_seconds, is_reused=bool(reused))
+            yield "frames_off_seconds", off
+        if contents.embedding_frames is not None:
+            frames = contents.embedding_frames
+            yield (
+                "embedding_off_seconds",
+                frames_off_seconds(frames, contents.audio_seconds, is_reused=bool(reused)),
+            )
+    yield "embedding_older_seconds", _embedding_older(survey, contents)
+
+
+def _embedding_older(survey: Survey, contents: Contents) -> float:
     """By how many seconds the embedding is older than the audio, which is written before it; 0 where it is not.
 
-    Nothing is waited for: a later recognition without an embedding leaves that of the earlier one for ever.
+    A later recognition without an embedding leaves that of the earlier one for ever.
     """
-    wav, embedding = _newest(survey, ".wav"), _newest(survey, ".npy")
-    return 0 if wav is None or embedding is None else max(0.0, _seconds(wav - embedding))
+    wavs, embeddings = _named(survey, ".wav"), _named(survey, ".npy")
+    if not wavs or not embeddings:
+        return 0
+    wav = max(wavs, key=_modified)
+    embedding = max(embeddings, key=_modified)
+    seconds = _seconds(wav.mtime_ns - embedding.mtime_ns)
+    born_ns = contents.born_ns.get(wav.name, 0)
+    if born_ns and born_ns <= wav.mtime_ns:
+        return 0 if is_copied_after(wav, born_ns, embedding) else max(0.0, seconds)
+    return seconds if seconds > _COPY_SECONDS else 0
 
 
-def _newest(survey: Survey, ending: str) -> int | None:
-    """The newest modification time of files of one kind, in ns since the epoch."""
-    times = (file.mtime_ns for file in survey.files if file.is_regular and file.name.lower().endswith(ending))
-    return max(times, default=None)
+def _is_newer(wav: FileStat, result_file: FileStat, contents: Contents) -> bool:
+    """Whether a wav is of a later recognition than the result, by its times."""
+    if wav.mtime_ns <= result_file.mtime_ns:
+        return False
+    return not is_copied_after(wav, contents.born_ns.get(wav.name, 0), result_file)
+
+
+def _named(survey: Survey, ending: str) -> list[FileStat]:
+    """The files of one kind."""
+    return [file for file in survey.own_files if file.is_regular and file.name.lower().endswith(ending)]
+
+
+def _modified(file: FileStat) -> int:
+    return file.mtime_ns
 
 
 def _seconds(nanoseconds: int) -> float:
