@@ -80,7 +80,9 @@ def ways() -> dict[str, Way]:
     ]
     if missing:
         sys.exit(f"something to compare with is missing:\n  apt-get install {' '.join(missing)}")
-    emosieve = watching("ROOT", f"settle.quiet_seconds={QUIET_SECONDS}")
+    # The simulated WebUI pauses within a file, which looks like the work of two recognitions.
+    settle = [f"settle.{key}={QUIET_SECONDS}" for key in ("quiet_seconds", "reused_quiet_seconds")]
+    emosieve = watching("ROOT", *settle)
     return {
         "**emosieve**": Way(tuple(emosieve), READY, QUIET_SECONDS),
         "(d) inotifywait, jq, mv": Way((str(HERE / "inotifywait_loop.sh"), "ROOT"), "Watches established"),

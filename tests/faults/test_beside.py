@@ -176,7 +176,9 @@ def test_a_busy_daemon_and_people_do_not_disturb_each_other(root: Path, tmp_path
     with (
         at_work(hands) as begin,
         (tmp_path / "tail").open("wb") as told,
-        Watch(root, **{**SETTINGS, "settle__quiet_seconds": 0.3}) as watch,
+        Watch(
+            root, **{**SETTINGS, "settle__quiet_seconds": 0.3, "settle__reused_quiet_seconds": 0.3}
+        ) as watch,
     ):
         watch.wait_until((root / "normal").is_dir)
         follow = [*EMOSIEVE, "tail", str(root), "-f", "--json", "-n", "100000"]

@@ -55,6 +55,7 @@ def test_killed_at_random_nothing_is_lost_doubled_or_torn(
     """After many SIGKILLs every task is in one place as it was written, decided once, reported once."""
     settings: dict[str, object] = {
         "settle__quiet_seconds": 0.5,
+        "settle__reused_quiet_seconds": 0.5,
         "report__rotate_bytes": 8192,
         "decisions__rotate_bytes": 20_000,
     }

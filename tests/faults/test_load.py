@@ -40,7 +40,10 @@ def memory_kb(watch: Watch) -> int:
 def test_every_task_is_filed_once_and_none_before_its_last_write(root: Path) -> None:
     """At 100 tasks a second log, folders and report agree to the last task, and no move precedes a last write."""
     webui = SimulatedWebUI(root)
-    settings = {"settle__quiet_seconds": webui.quiet_seconds}
+    settings = {
+        "settle__quiet_seconds": webui.quiet_seconds,
+        "settle__reused_quiet_seconds": webui.quiet_seconds,
+    }
     with Watch(root, **settings) as watch:
         watch.wait_for("watch.ready")
         webui.run(RATE, RATE * SECONDS)
@@ -83,7 +86,7 @@ def test_tasks_that_never_settle_keep_nobody_waiting(root: Path) -> None:
             (root / name / "result.json").write_bytes(b'{"emotion": ')
             os.utime(root / name / "result.json", (LONG_AGO, LONG_AGO))
     webui = SimulatedWebUI(root, quiet_seconds=0.4)
-    with Watch(root, settle__quiet_seconds=webui.quiet_seconds) as watch:
+    with Watch(root, settle__quiet_seconds=webui.quiet_seconds, settle__reused_quiet_seconds=0.4) as watch:
         watch.wait_for("watch.ready", standing=len(stuck))
         writer = threading.Thread(target=webui.run, args=(20, 200))
         writer.start()

@@ -281,7 +281,7 @@ class TestReload:
         config, aside = tmp_path / "config.toml", tmp_path / "aside"
         config.write_bytes(b"")
         webui = SimulatedWebUI(root, quiet_seconds=0.3, reuse=0.0)
-        settings = {"settle__quiet_seconds": 0.3}
+        settings = {"settle__quiet_seconds": 0.3, "settle__reused_quiet_seconds": 0.3}
         with Watch(root, "--config", str(config), **settings) as watch:
             watch.wait_for("watch.ready")
             hammer = ["sh", "-c", 'while kill -HUP "$0"; do sleep 0.05; done', str(watch.process.pid)]

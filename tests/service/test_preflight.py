@@ -13,10 +13,11 @@ from conftest import MakeTask
 from emosieve.service.preflight import Line, examine, worst
 from emosieve.service.preflight import site as site_module
 from emosieve.service.preflight.site import Site, visit
-from emosieve.service.preflight.tasks import about_required, about_writers, is_movable
+from emosieve.service.preflight.tasks import about_births, about_required, about_writers, is_movable
 from emosieve.service.preflight.watching import about_events, about_inotify
 from emosieve.settings import Settings
 from emosieve.watch import wakeups
+from emosieve.watch.filesystem import birth_time_ns
 
 
 def lines_of(root: Path, **settings: Any) -> dict[str, Line]:
@@ -160,6 +161,20 @@ def test_a_file_system_that_hides_writers_is_a_warning() -> None:
         line.level,
         str(line.message),
     )
+
+
+def test_a_file_system_without_birth_times_is_a_warning(tmp_path: Path) -> None:
+    """There a reused directory is told by less, which is said; where they are told there is nothing to say."""
+    (line,) = about_births(Site("/proc", Settings(), []))
+
+    assert ("warning", "writers") == (line.level, line.subject)
+    assert str(line.message).startswith(
+        "proc keeps no birth times: whether two recognitions share a directory"
+    )
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    told = birth_time_ns(descriptor)
+    os.close(descriptor)
+    assert bool(told) == (not list(about_births(Site(str(tmp_path), Settings(), []))))
 
 
 @pytest.mark.parametrize(("mode", "level"), [("auto", "ok"), ("polling", "ok"), ("native", "warning")])

@@ -20,6 +20,7 @@ from emosieve.judge.document import SIZE_LIMIT
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result
 from emosieve.watch.inbox import FILE_LIMIT, SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
+from emosieve.watch.listening import wavs_of
 
 NAME = "outputs_20240104_223000"
 RESERVED = frozenset({"normal", "low_quality", "quarantine", "outputs_normal", ".emosieve"})
@@ -618,3 +619,56 @@ def test_a_crowd_of_files_is_no_task(root: Path, make_task: MakeTask) -> None:
     assert f"the task holds more than {FILE_LIMIT} files" == str(contents.result)
     (task / "0.wav").unlink()
     assert isinstance(_read(root).result, Result)
+
+
+# Files of other programs
+
+
+LITTER = ["._processed_audio.wav", ".DS_Store", "Thumbs.db", "thumbs.DB", "desktop.ini"]
+
+
+def test_litter_is_no_part_of_a_task(root: Path, make_task: MakeTask) -> None:
+    """What a NAS or a desktop keeps beside the files neither counts nor changes anything, at any depth."""
+    task = make_task()
+    before = _inbox(root).survey(NAME)
+    (task / "@eaDir").mkdir()
+    (task / "@eaDir" / "processed_audio.wav").write_bytes(b"RIFF")
+    for name in LITTER:
+        (task / name).write_bytes(b"x")
+    survey = _inbox(root).survey(NAME)
+
+    assert ["result.json"] == [file.name for file in survey.own_files]
+    assert len(LITTER) + 3 == len(survey.files)
+    assert before.own_files == survey.own_files
+    assert task.stat().st_ctime_ns == survey.changed_ns
+    assert [] == wavs_of(survey)
+
+
+def test_a_change_of_litter_starts_no_quiet_time(root: Path, make_task: MakeTask) -> None:
+    """An indexer that comes back to its file again and again holds up nothing."""
+    task = make_task(files={"._result.json": b"", "own.txt": b""})
+    before = _inbox(root).survey(NAME)
+    (task / "._result.json").write_bytes(b"again")
+    os.utime(task / "._result.json", ns=(1, 1))
+    after = _inbox(root).survey(NAME)
+
+    assert (before.changed_ns, before.signature) == (after.changed_ns, after.signature)
+    assert before != after
+
+
+def test_litter_is_never_opened(root: Path, make_task: MakeTask) -> None:
+    """Nobody is waited for who holds it open, and its length is nobody's concern."""
+    task = make_task(files={"._a.wav": b"RIFF\xff\x00\x00\x00WAVE"})
+    with (task / "._a.wav").open("ab"):
+        contents = _read(root)
+
+    assert ((), {}) == (contents.open_files, contents.short)
+
+
+def test_what_is_ignored_can_be_chosen(root: Path, make_task: MakeTask) -> None:
+    """By other patterns at the start, and from then on by others again."""
+    make_task(files={"._a.wav": b"", "a.bak": b""})
+    inbox = Inbox(str(root), "outputs_*", frozenset(), ask_lease=True, ignore=("*.bak",))
+    assert {"a.bak"} == inbox.survey(NAME).ignored
+    inbox.select("outputs_*", ())
+    assert frozenset() == inbox.survey(NAME).ignored

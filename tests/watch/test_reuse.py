@@ -83,10 +83,11 @@ def test_a_file_is_written_over_when_one_write_takes_less(
     ("wav_ms", "result_ms", "size", "expected_ms"),
     [
         (60, 0, 300, 0),
-        (60, 60, 300, 60),
-        (101, 0, 300, 101),
-        (100, 0, 300, 0),
-        (0, 101, 300, 101),
+        (80, 80, 300, 80),
+        (75, 75, 300, 0),
+        (151, 0, 300, 151),
+        (150, 0, 300, 0),
+        (0, 151, 300, 151),
         (1500, 0, 300, 1500),
         (1501, 0, 300, 0),
         (1501, 200, 300, 200),
@@ -100,7 +101,7 @@ def test_a_file_is_written_over_when_one_write_takes_less(
 def test_a_directory_is_reused_when_its_files_were_certainly_written_over(
     wav_ms: int, result_ms: int, size: int, expected_ms: int
 ) -> None:
-    """By more than 100 ms in all: a wav within the second of its name, a result before any recognition has ended."""
+    """By more than 150 ms in all: a wav within the second of its name, a result before any recognition has ended."""
     wavs = [(file_of(WAV, wav_ms), MADE), (file_of("a.wav", 0), MADE)]
 
     assert expected_ms * MS == reused_ns(wavs, (file_of(RESULT, result_ms, size), MADE), 30_000 * MS)
@@ -356,7 +357,7 @@ def reused(root: Path, make_task: MakeTask) -> Path:
     if not tells_birth(root):
         pytest.skip("this file system tells no birth times")
     task = make_task(files={WAV: b"first"})
-    until_later_than(task, 150)
+    until_later_than(task, 200)
     (task / WAV).write_bytes(b"second")
     (task / RESULT).write_bytes(result_bytes(0.7))
     return task

@@ -479,6 +479,31 @@ def test_every_oddity_of_an_overdue_task_is_told(root: Path, make_task: MakeTask
     assert _odd(outcome) == [*expected, "audio_newer_seconds", "open_files"]
 
 
+def test_a_transfer_is_waited_for_and_at_last_flagged(root: Path, make_task: MakeTask) -> None:
+    """A file under a temporary name keeps a task; once overdue it is judged with the number of such files."""
+    task = make_task(files={".processed_audio.wav.a1B2c3": b"RIFF", "more.part": b""})
+    outcome = _look(_settling(root, _time_of(task, 2.5)))
+    message = ".processed_audio.wav.a1B2c3, more.part is still under a temporary name"
+    assert outcome == Waiting(NAME, "transfer", message, 2.0)
+    overdue = _look(_settling(root, _time_of(task, 600)))
+    assert isinstance(overdue, Settled)
+    assert overdue.oddities == {"temporary_files": 2}
+    assert _odd(_look(_settling(root, _time_of(task, 2.5), temporary=()))) == []
+
+
+def test_a_reused_directory_is_looked_at_again_when_its_time_has_passed(
+    root: Path, make_task: MakeTask
+) -> None:
+    """Not before, and at once then: a look in between would see nothing of an inference."""
+    task = make_task(files={"processed_audio.wav": b"RIFF\x04\x00\x00\x00WAVEmore"})
+    time = _time_of(task, 2.5)
+    settling = _settling(root, time, reused_quiet_seconds=20.0)
+    assert _reason(_look(settling)) == "reused"
+    assert settling.due_in() == pytest.approx(17.5, abs=1e-3)
+    time.pass_(17.6)
+    assert _odd(_look(settling)) == []
+
+
 # Overdue.
 
 

@@ -152,7 +152,7 @@ def _write_standing(root: str) -> None:
 
 def _write_live(root: str) -> None:
     for number, recognition in enumerate(_recognitions(_LIVE, seed=11), start=_LIVE_FROM):
-        write_task(_name(root, number), recognition, lambda: time.sleep(0.6), lambda: time.sleep(0.2))
+        write_task(_name(root, number), recognition, lambda: time.sleep(0.6), lambda: time.sleep(0.02))
         time.sleep(0.3)
 
 

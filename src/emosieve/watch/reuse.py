@@ -12,8 +12,9 @@ from typing import Final
 from emosieve.watch.filesystem import MOMENT_NS
 from emosieve.watch.inbox import FileStat
 
-_CERTAIN_NS: Final = 100_000_000
-"""What all files together must be beyond their births, for a processor under load may delay one of them."""
+_CERTAIN_NS: Final = 150_000_000
+"""What wav and result together must be beyond their births, for a processor that is rationed in periods of 100 ms
+may hold up the writing of one of them for that long."""
 _RESULT_NS_PER_BYTE: Final = 1000
 """The JSON of Python takes about 100 ns for each byte, and others may hold its lock meanwhile."""
 _STREAM_NS_PER_BYTE: Final = 50

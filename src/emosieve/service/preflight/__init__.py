@@ -19,7 +19,7 @@ from emosieve.service.preflight.rights import (
 from emosieve.service.preflight.root import about_root, absent, misplaced, unlisted
 from emosieve.service.preflight.rules import about_settings
 from emosieve.service.preflight.site import Site, visit
-from emosieve.service.preflight.tasks import about_required, about_tasks, about_writers
+from emosieve.service.preflight.tasks import about_births, about_required, about_tasks, about_writers
 from emosieve.service.preflight.watching import (
     about_appending,
     about_events,
@@ -110,7 +110,8 @@ def _visit(root: str, settings: Settings) -> tuple[Site | None, list[Line]]:
 def _place(site: Site) -> list[Line]:
     renames = () if denied(site.root) else about_renames(site)
     required = about_required(site, time.time())
-    return [*_filing(site), *renames, *required, about_events(site), about_writers(site), about_locks(site)]
+    writers = [about_writers(site), *about_births(site)]
+    return [*_filing(site), *renames, *required, about_events(site), *writers, about_locks(site)]
 
 
 def _filing(site: Site) -> list[Line]:

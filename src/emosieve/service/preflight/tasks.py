@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from emosieve.service.preflight.lines import AS_WEBUI, Line
 from emosieve.service.preflight.site import Site, holds_back, may_write
 from emosieve.text import Phrase
-from emosieve.watch.filesystem import file_system_of, is_open_for_writing
+from emosieve.watch.filesystem import birth_time_ns, file_system_of, is_open_for_writing
+from emosieve.watch.identity import READ_DIRECTORY
 from emosieve.watch.inbox import RESULT_NAMES
 
 _NAMES_SHOWN = 3
@@ -51,6 +52,11 @@ _NOT_TOLD = Phrase(
 _TOLD = Phrase("the kernel tells whether a file is still open for writing", "内核能告知文件是否仍在写入")
 _WOULD_TELL = Phrase(
     "{type} tells whether a file is still open for writing", "从 {type} 能得知文件是否仍在写入"
+)
+_NO_BIRTHS = Phrase(
+    "{type} keeps no birth times: whether two recognitions share a directory is told by modification times alone, "
+    "and a copy without times may be taken for one",
+    "{type} 不记录创建时间：只能凭修改时间判断两次识别是否写进同一目录，未保留时间的拷贝可能被误判",
 )
 _OTHERS_FILES = Phrase("the files are another user's; {instead}", "文件属于其他用户；{instead}")
 
@@ -126,6 +132,16 @@ def about_writers(site: Site) -> Line:
         if told is False:
             return Line("warning", "writers", _OTHERS_FILES(instead=_QUIET_TIME()), AS_WEBUI())
     return Line("ok", "writers", _WOULD_TELL(type=file_system.type))
+
+
+def about_births(site: Site) -> Iterator[Line]:
+    """Warn where the file system does not tell when a file was made, so that none is known to be written over."""
+    descriptor = os.open(site.root, READ_DIRECTORY)
+    try:
+        if not birth_time_ns(descriptor):
+            yield Line("warning", "writers", _NO_BIRTHS(type=file_system_of(site.root).type))
+    finally:
+        os.close(descriptor)
 
 
 def _is_told(task: str) -> bool | None:
