@@ -388,7 +388,12 @@ def test_only_what_could_have_been_written_over_is_asked_for_its_birth(
     inbox = Inbox(str(root), "outputs_*", frozenset(), ask_lease=True)
     survey = inbox.survey(task.name)
     asked: list[int] = []
-    monkeypatch.setattr("emosieve.watch.inbox.birth_time_ns", lambda one: asked.append(one) or 5)
+
+    def birth_of(descriptor: int) -> int:
+        asked.append(descriptor)
+        return 5
+
+    monkeypatch.setattr("emosieve.watch.inbox.birth_time_ns", birth_of)
 
     assert {WAV: survey.born_ns, RESULT: survey.born_ns} == inbox.read(survey).born_ns
     files = tuple(

@@ -14,6 +14,7 @@ import pytest
 from conftest import LONG_AGO, FakeTime, MakeTask, result_bytes
 from emosieve.commands.simulated_webui import Recognition, npy_bytes, write_task, write_wav
 from emosieve.judge.document import SIZE_LIMIT
+from emosieve.patterns import matcher
 from emosieve.watch.inbox import Contents, Inbox, Survey, survey_directory
 from emosieve.watch.settle import Gone, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
@@ -488,7 +489,7 @@ def test_a_transfer_is_waited_for_and_at_last_flagged(root: Path, make_task: Mak
     overdue = _look(_settling(root, _time_of(task, 600)))
     assert isinstance(overdue, Settled)
     assert overdue.oddities == {"temporary_files": 2}
-    assert _odd(_look(_settling(root, _time_of(task, 2.5), temporary=()))) == []
+    assert _odd(_look(_settling(root, _time_of(task, 2.5), is_temporary=matcher(())))) == []
 
 
 def test_a_reused_directory_is_looked_at_again_when_its_time_has_passed(

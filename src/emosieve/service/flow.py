@@ -11,6 +11,7 @@ import structlog
 from emosieve.debts import inbox_of
 from emosieve.errors import SetupError, cause_of, code_of, next_step
 from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
+from emosieve.patterns import matcher
 from emosieve.proposals import Proposal, adopt, refuse
 from emosieve.record.decisions import LOG_NAME
 from emosieve.record.long_work import Work
@@ -346,7 +347,7 @@ def policy_of(settings: Settings, *, trust_ctime: bool) -> Policy:
         require=settings.settle.require,
         trust_ctime=trust_ctime,
         reused_quiet_seconds=settings.settle.reused_quiet_seconds,
-        temporary=settings.settle.temporary,
+        is_temporary=matcher(settings.settle.temporary),
     )
 
 

@@ -28,13 +28,11 @@ _F_SETSIG = 10  # Linux's number; the fcntl module does not name it
 _AT_EMPTY_PATH = 0x1000
 _STATX_BTIME = 0x800
 _STATX_BYTES = 256
-_BIRTH_OFFSET = 80
 _FS_IOC_FSGETXATTR = 0x801C581F
 _FS_XFLAG_PROJINHERIT = 0x200
 _FSXATTR = struct.Struct("=IIIII8x")
 
-_MASK = struct.Struct("=I")
-_BIRTH = struct.Struct("=qI")
+_MASK_AND_BIRTH = struct.Struct("=I76xqI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +170,7 @@ class _StatxBuffer(threading.local):
 
     def __init__(self) -> None:
         self.bytes = ctypes.create_string_buffer(_STATX_BYTES)
+        self.address = ctypes.addressof(self.bytes)
 
 
 _statx = getattr(ctypes.CDLL(None), "statx", None)  # off Linux, and in an old C library, there is none
@@ -191,13 +190,11 @@ def birth_time_ns(descriptor: int) -> int:
     """
     if _statx is None:
         return 0
-    buffer = _statx_buffer.bytes
-    if _statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, buffer) != 0:
+    buffer = _statx_buffer
+    if _statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, buffer.address) != 0:
         return 0
-    if not _MASK.unpack_from(buffer)[0] & _STATX_BTIME:
-        return 0
-    seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_OFFSET)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    mask, seconds, nanoseconds = _MASK_AND_BIRTH.unpack_from(buffer.bytes)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds) if mask & _STATX_BTIME else 0
 
 
 @dataclass(frozen=True, slots=True)

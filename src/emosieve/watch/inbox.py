@@ -122,8 +122,8 @@ class Contents:
         digest: SHA-256 of the result file's bytes, 32 hex digits; ``None`` where they were not read.
         short: name to bytes still missing, for every wav and npy shorter than its own header says.
         open_files: names that some process holds open for writing.
-        born_ns: name to birth time, in ns since the epoch, for the result and every wav and npy, where the
-            file system tells; that of the directory for what was last written within a moment of it.
+        born_ns: name to birth time, in ns since the epoch, for the result and every wav, where the file
+            system tells; that of the directory for what was last written within a moment of it.
         long: names of the wavs that are longer than their own header says.
         audio_seconds: length of the wav that the result is about, where there are frames to compare it with.
         embedding_frames: rows of an npy that has more than one dimension; ``None`` where there is none.
@@ -256,13 +256,12 @@ class Inbox:
             try:
                 if self._ask_lease and self._has_writer(descriptor):
                     open_files.append(file.name)
+                is_wav = file.name.lower().endswith(".wav")
                 if file is result_file:
                     result, digest = _read_result(descriptor, file, self.result_keys)
-                elif file.name.lower().endswith((".wav", ".npy")):
+                elif is_wav or file.name.lower().endswith(".npy"):
                     rows = _read_head(descriptor, file, short, long) or rows
-                else:
-                    continue
-                if survey.born_ns:
+                if survey.born_ns and (is_wav or file is result_file):
                     born[file.name] = _birth_of(descriptor, file, survey.born_ns)
             finally:
                 os.close(descriptor)
@@ -297,8 +296,7 @@ def survey_directory(
     finally:
         os.close(descriptor)
     ignored = frozenset([file.name for file in files if is_ignored(file.name)])
-    times = [file.ctime_ns for file in files if file.name not in ignored]
-    changed = max([status.st_ctime_ns, *times])
+    changed = max([status.st_ctime_ns, *(file.ctime_ns for file in files if file.name not in ignored)])
     return Survey(name, (status.st_dev, status.st_ino), files, changed, status.st_ctime_ns, born, ignored)
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from emosieve.errors import BadResult
 from emosieve.judge.result import Result
-from emosieve.patterns import TEMPORARY, matcher
+from emosieve.patterns import TEMPORARY, IsNamed, matcher
 from emosieve.text import escape
 from emosieve.watch.inbox import RESULT_NAMES, Contents, FileStat, Survey
 from emosieve.watch.reuse import frames_off_seconds, is_copied_after, reused_ns, written_over_ns
 
 _SECOND_NS = 1_000_000_000
 _MOST = 2**53
+_IS_TEMPORARY = matcher(TEMPORARY)
 _COPY_SECONDS = 0.1
 """An embedding that is older than the audio by less is of a copy, where no birth time tells."""
 
@@ -35,7 +36,7 @@ class Policy:
     require: tuple[str, ...] = ("result.json",)
     trust_ctime: bool = True
     reused_quiet_seconds: float = 30.0
-    temporary: tuple[str, ...] = TEMPORARY
+    is_temporary: IsNamed = _IS_TEMPORARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +108,22 @@ def assess(
     if isinstance(contents.result, BadResult):
         reason = str(contents.result)
         return Malformed(survey, reason, contents.digest) if overdue else Lack("malformed", reason)
-    oddities = tuple(_oddities(survey, contents, policy))
+    wavs = _named(survey, ".wav")
+    oddities = tuple(_oddities(survey, wavs, contents, policy))
     if oddities and not overdue:
         return oddities[0].lack
-    if not overdue and (lack := _may_be_inferring(survey, contents, age, policy)):
+    if not overdue and (lack := _may_be_inferring(survey, wavs, contents, age, policy)):
         return lack
     found: dict[str, float] = {}
     for oddity in oddities:
         # Several headers together can lie beyond what every reader of JSON takes for a number.
         found[oddity.field] = min(found.get(oddity.field, 0) + oddity.value, _MOST)
-    found |= {name: value for name, value in _remains(survey, contents, contents.result, policy) if value}
+    remains = _remains(survey, wavs, contents, contents.result, policy)
+    found |= {name: value for name, value in remains if value}
     return Settled(survey, contents.result, contents.digest or "", found)
 
 
-def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_Oddity]:
+def _oddities(survey: Survey, wavs: list[FileStat], contents: Contents, policy: Policy) -> Iterator[_Oddity]:
     present = {file.name for file in survey.own_files}
     missing = [name for name in policy.require if name not in present and name != RESULT_NAMES[0]]
     if missing:
@@ -131,14 +134,13 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_O
         lack = Lack(f"{kind}_truncated", f"{escape(name)} is {count} bytes shorter than its header says")
         yield _Oddity(f"{kind}_missing_bytes", count, lack)
     result_file = survey.result_file
-    newer = [wav for wav in _named(survey, ".wav") if result_file and _is_newer(wav, result_file, contents)]
+    newer = [wav for wav in wavs if result_file and _is_newer(wav, result_file, contents)]
     if result_file and newer:
         # The WebUI reuses the directory for a second task within the same second: it is at work.
         seconds = _seconds(max(wav.mtime_ns for wav in newer) - result_file.mtime_ns)
         words = f"the audio is {seconds:.3f} s newer than {result_file.name}: another recognition is at work"
         yield _Oddity("audio_newer_seconds", seconds, Lack("mixed_task", words))
-    is_temporary = matcher(policy.temporary)
-    if temporary := [file.name for file in survey.own_files if is_temporary(file.name)]:
+    if temporary := [file.name for file in survey.own_files if policy.is_temporary(file.name)]:
         lack = Lack("transfer", f"{escape(', '.join(temporary))} is still under a temporary name")
         yield _Oddity("temporary_files", len(temporary), lack)
     if contents.open_files:
@@ -146,14 +148,16 @@ def _oddities(survey: Survey, contents: Contents, policy: Policy) -> Iterator[_O
         yield _Oddity("open_files", len(contents.open_files), lack)
 
 
-def _may_be_inferring(survey: Survey, contents: Contents, age: float, policy: Policy) -> Lack | None:
+def _may_be_inferring(
+    survey: Survey, wavs: list[FileStat], contents: Contents, age: float, policy: Policy
+) -> Lack | None:
     """Whether another recognition that wrote here may be at work without any file: it makes no event."""
     seconds = policy.reused_quiet_seconds - age
     if seconds <= 0:
         return None
     seconds = min(seconds, policy.give_up_seconds - age)
     result_file = survey.result_file
-    for file in (*_named(survey, ".wav"), *((result_file,) if result_file else ())):
+    for file in (*wavs, *((result_file,) if result_file else ())):
         later = written_over_ns(file, contents.born_ns.get(file.name, 0), is_result=file is result_file)
         if 0 < later <= policy.give_up_seconds * _SECOND_NS:
             words = f"{escape(file.name)} was last written {_seconds(later):.3f} s after it was made"
@@ -165,15 +169,14 @@ def _may_be_inferring(survey: Survey, contents: Contents, age: float, policy: Po
 
 
 def _remains(
-    survey: Survey, contents: Contents, result: Result, policy: Policy
+    survey: Survey, wavs: list[FileStat], contents: Contents, result: Result, policy: Policy
 ) -> Iterator[tuple[str, float]]:
     """What an earlier recognition left, by the fields that rules look at; 0 for what it did not.
 
     Nothing of it is waited for.
     """
     born = contents.born_ns
-    result_file, wavs = survey.result_file, _named(survey, ".wav")
-    reused = 0
+    result_file, reused = survey.result_file, 0
     if result_file:
         dated = [(wav, born.get(wav.name, 0)) for wav in wavs]
         most_ns = policy.give_up_seconds * _SECOND_NS
@@ -183,21 +186,18 @@ def _remains(
         if result.frames:
             off = frames_off_seconds(result.frames.count, contents.audio_seconds, is_reused=bool(reused))
             yield "frames_off_seconds", off
-        if contents.embedding_frames is not None:
-            frames = contents.embedding_frames
-            yield (
-                "embedding_off_seconds",
-                frames_off_seconds(frames, contents.audio_seconds, is_reused=bool(reused)),
-            )
-    yield "embedding_older_seconds", _embedding_older(survey, contents)
+        rows = contents.embedding_frames or 0
+        off = frames_off_seconds(rows, contents.audio_seconds, is_reused=bool(reused))
+        yield "embedding_off_seconds", off
+    yield "embedding_older_seconds", _embedding_older(survey, wavs, contents)
 
 
-def _embedding_older(survey: Survey, contents: Contents) -> float:
+def _embedding_older(survey: Survey, wavs: list[FileStat], contents: Contents) -> float:
     """By how many seconds the embedding is older than the audio, which is written before it; 0 where it is not.
 
     A later recognition without an embedding leaves that of the earlier one for ever.
     """
-    wavs, embeddings = _named(survey, ".wav"), _named(survey, ".npy")
+    embeddings = _named(survey, ".npy")
     if not wavs or not embeddings:
         return 0
     wav = max(wavs, key=_modified)
