@@ -5,8 +5,6 @@ writes over the files of the first. Writing over keeps the birth time of a file,
 time. What is copied is made anew, one file after the other in any order, and each file is written once.
 """
 
-from collections.abc import Iterable
-from itertools import starmap
 from typing import Final
 
 from emosieve.watch.filesystem import MOMENT_NS
@@ -47,22 +45,20 @@ def written_over_ns(file: FileStat, born_ns: int, *, is_result: bool = False) ->
     return later if later > allowed else 0
 
 
-def reused_ns(wavs: Iterable[tuple[FileStat, int]], result: tuple[FileStat, int], most_ns: float) -> int:
+def reused_ns(by_wavs: int, by_result: int, result: FileStat, most_ns: float) -> int:
     """Return how long after they were made the files were written over by another recognition; 0 for none.
 
     A wav that took more than a second may as well have been uploaded slowly. A result is changed by people, too.
 
     Args:
-        wavs: with their birth times.
-        result: with its birth time.
+        by_wavs: by how much a wav was written over, the most of them, see ``written_over_ns``.
+        by_result: by how much the result was.
+        result: as it stands.
         most_ns: no recognition ends so long after another one that began in the same second.
     """
-    file, born_ns = result
-    by_wavs = max(starmap(written_over_ns, wavs), default=0)
-    by_result = written_over_ns(file, born_ns, is_result=True)
     if by_wavs > _NAMES_DIFFER_NS:
         by_wavs = 0
-    if by_result > (most_ns if file.size <= _ONE_CALL_BYTES else _NAMES_DIFFER_NS):
+    if by_result > (most_ns if result.size <= _ONE_CALL_BYTES else _NAMES_DIFFER_NS):
         by_result = 0
     return max(by_wavs, by_result) if by_wavs + by_result > _CERTAIN_NS else 0
 

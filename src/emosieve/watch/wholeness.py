@@ -112,13 +112,17 @@ def assess(
     oddities = tuple(_oddities(survey, wavs, contents, policy))
     if oddities and not overdue:
         return oddities[0].lack
-    if not overdue and (lack := _may_be_inferring(survey, wavs, contents, age, policy)):
-        return lack
+    later = _written_over(survey, wavs, contents)
+    if not overdue and (later or contents.long) and age < policy.reused_quiet_seconds:
+        seconds = min(policy.reused_quiet_seconds, policy.give_up_seconds) - age
+        if lack := _may_be_inferring(later, contents, seconds, policy):
+            return lack
     found: dict[str, float] = {}
     for oddity in oddities:
         # Several headers together can lie beyond what every reader of JSON takes for a number.
         found[oddity.field] = min(found.get(oddity.field, 0) + oddity.value, _MOST)
-    remains = _remains(survey, wavs, contents, contents.result, policy)
+    reused = _reused_ns(later, survey, policy) if later else 0
+    remains = _remains(survey, wavs, contents, contents.result, reused)
     found |= {name: value for name, value in remains if value}
     return Settled(survey, contents.result, contents.digest or "", found)
 
@@ -148,40 +152,51 @@ def _oddities(survey: Survey, wavs: list[FileStat], contents: Contents, policy: 
         yield _Oddity("open_files", len(contents.open_files), lack)
 
 
+def _written_over(survey: Survey, wavs: list[FileStat], contents: Contents) -> dict[str, int]:
+    """By how many ns each wav and the result was written over, by name; without those that were not."""
+    result_file = survey.result_file
+    return {
+        file.name: later
+        for file in (*wavs, *((result_file,) if result_file else ()))
+        if (born_ns := contents.born_ns.get(file.name))
+        and (later := written_over_ns(file, born_ns, is_result=file is result_file))
+    }
+
+
 def _may_be_inferring(
-    survey: Survey, wavs: list[FileStat], contents: Contents, age: float, policy: Policy
+    later: dict[str, int], contents: Contents, seconds: float, policy: Policy
 ) -> Lack | None:
     """Whether another recognition that wrote here may be at work without any file: it makes no event."""
-    seconds = policy.reused_quiet_seconds - age
-    if seconds <= 0:
-        return None
-    seconds = min(seconds, policy.give_up_seconds - age)
-    result_file = survey.result_file
-    for file in (*wavs, *((result_file,) if result_file else ())):
-        later = written_over_ns(file, contents.born_ns.get(file.name, 0), is_result=file is result_file)
-        if 0 < later <= policy.give_up_seconds * _SECOND_NS:
-            words = f"{escape(file.name)} was last written {_seconds(later):.3f} s after it was made"
+    for name, later_ns in later.items():
+        if later_ns <= policy.give_up_seconds * _SECOND_NS:
+            words = f"{escape(name)} was last written {_seconds(later_ns):.3f} s after it was made"
             return Lack("reused", f"{words}: another recognition may be at work", seconds)
-        if file.name in contents.long:
-            words = f"{escape(file.name)} is longer than its header says"
+    for name in contents.long:
+        if name.lower().endswith(".wav"):
+            words = f"{escape(name)} is longer than its header says"
             return Lack("reused", f"{words}: another recognition may be at work", seconds)
     return None
 
 
+def _reused_ns(later: dict[str, int], survey: Survey, policy: Policy) -> int:
+    """How long after they were made the files were certainly written over by another recognition; 0 for none."""
+    result_file = survey.result_file
+    if result_file is None:
+        return 0
+    by_wavs = max((later_ns for name, later_ns in later.items() if name != result_file.name), default=0)
+    most_ns = policy.give_up_seconds * _SECOND_NS
+    return reused_ns(by_wavs, later.get(result_file.name, 0), result_file, most_ns)
+
+
 def _remains(
-    survey: Survey, wavs: list[FileStat], contents: Contents, result: Result, policy: Policy
+    survey: Survey, wavs: list[FileStat], contents: Contents, result: Result, reused: int
 ) -> Iterator[tuple[str, float]]:
     """What an earlier recognition left, by the fields that rules look at; 0 for what it did not.
 
     Nothing of it is waited for.
     """
-    born = contents.born_ns
-    result_file, reused = survey.result_file, 0
-    if result_file:
-        dated = [(wav, born.get(wav.name, 0)) for wav in wavs]
-        most_ns = policy.give_up_seconds * _SECOND_NS
-        reused = reused_ns(dated, (result_file, born.get(result_file.name, 0)), most_ns)
-    yield "written_over_seconds", _seconds(reused)
+    if reused:
+        yield "written_over_seconds", _seconds(reused)
     if contents.audio_seconds is not None:
         if result.frames:
             off = frames_off_seconds(result.frames.count, contents.audio_seconds, is_reused=bool(reused))
