@@ -48,15 +48,14 @@ TEMPORARY: Final = (
     ".*.~*",
     ".in.*.",
     ".*.sw[a-p]",
-    ".*.[0-9A-Za-z][0-9A-Za-z][0-9A-Za-z][0-9A-Za-z][0-9A-Za-z][0-9A-Za-z]",
-    "*.[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]",
+    ".*.??????",
     "*_.gstmp",
     ".azDownload-*",
     ".pureftpd-upload.*",
     ".unison.*",
     ".goutputstream-*",
 )
-"""What rsync, Syncthing, browsers, WinSCP, S3 and other clients, or editors call a file until it is whole."""
+"""What rsync, Syncthing, browsers, WinSCP and other clients, or editors call a file until it is whole."""
 
 IsNamed = Callable[[str], bool]
 

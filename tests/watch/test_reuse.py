@@ -177,15 +177,6 @@ def test_waiting_for_a_reused_directory_ends_with_all_waiting() -> None:
     assert isinstance(assess(survey, contents, 10.0, policy), Settled)
 
 
-def test_a_wav_that_two_write_at_once_is_waited_for() -> None:
-    """What one of them wrote beyond the other's end is longer than the header says."""
-    lack = outcome_of(WEBUI, long=(WAV,))
-    assert isinstance(lack, Lack)
-    words = "processed_audio.wav is longer than its header says: another recognition may be at work"
-    assert ("reused", words) == (lack.reason, lack.message)
-    assert {} == oddities_of(WEBUI, long=(WAV,))
-
-
 @pytest.mark.parametrize(
     "files",
     [

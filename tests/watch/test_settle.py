@@ -496,13 +496,17 @@ def test_a_reused_directory_is_looked_at_again_when_its_time_has_passed(
     root: Path, make_task: MakeTask
 ) -> None:
     """Not before, and at once then: a look in between would see nothing of an inference."""
-    task = make_task(files={"processed_audio.wav": b"RIFF\x04\x00\x00\x00WAVEmore"})
+    task = make_task()
+    later = survey_directory(str(task), NAME).born_ns + 200_000_000
+    if later == 200_000_000:
+        pytest.skip("this file system tells no birth times")
+    os.utime(task / "result.json", ns=(later, later))
     time = _time_of(task, 2.5)
     settling = _settling(root, time, reused_quiet_seconds=20.0)
     assert _reason(_look(settling)) == "reused"
     assert settling.due_in() == pytest.approx(17.5, abs=1e-3)
     time.pass_(17.6)
-    assert _odd(_look(settling)) == []
+    assert _odd(_look(settling)) == ["written_over_seconds"]
 
 
 # Overdue.

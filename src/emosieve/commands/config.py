@@ -41,23 +41,31 @@ def show(
     typer.echo("\n".join(_lines(loaded)))
 
 
+_LONG: Final = 60
+"""Characters of a list that still stands in its column."""
+
+
 def _lines(loaded: "Loaded") -> "Iterator[str]":
-    """A line for each key; each own rule has its own, wrapped, so that it does not widen the others' column."""
+    """A line for each key; own rules and long lists are wrapped, so that they do not widen the others' column."""
     from emosieve.record.lines import json_bytes  # noqa: PLC0415 - needed here alone
     from emosieve.settings.refusals import OWN_RULES_KEY, origin_words  # noqa: PLC0415 - the same
 
     language = loaded.settings.language
     own = {f"{OWN_RULES_KEY}.{rule.name}": rule.when for rule in loaded.settings.rules.custom}
+    wrapped = dict(own)
     rows = []
     for key, value, origin in loaded.rows():
         shown, source = escape(json_bytes(value).decode(), 4096), origin_words(origin).text(language)
         if own and key == OWN_RULES_KEY:
             count = (_RULES if len(own) > 1 else _RULE)(count=len(own)).text(language)
             rows += [(key, count, source), *((name, "|", "") for name in own)]
+        elif isinstance(value, list | tuple) and len(shown) > _LONG:
+            wrapped[key] = f"{shown.replace(',', ', ')} ({source})"
+            rows.append((key, "|", ""))
         else:
             rows.append((escape(key), shown, source))
     for row, line in zip(rows, columns(rows), strict=True):
-        yield from hanging(line.removesuffix("|"), own[row[0]]) if row[0] in own else [line]
+        yield from hanging(line.removesuffix("|"), wrapped[row[0]]) if row[0] in wrapped else [line]
 
 
 @app.command()

@@ -124,7 +124,6 @@ class Contents:
         open_files: names that some process holds open for writing.
         born_ns: name to birth time, in ns since the epoch, for the result and every wav, where the file
             system tells; that of the directory for what was last written within a moment of it.
-        long: names of the wavs that are longer than their own header says.
         audio_seconds: length of the wav that the result is about, where there are frames to compare it with.
         embedding_frames: rows of an npy that has more than one dimension; ``None`` where there is none.
     """
@@ -134,7 +133,6 @@ class Contents:
     short: dict[str, int]
     open_files: tuple[str, ...]
     born_ns: Mapping[str, int] = field(default_factory=dict)
-    long: tuple[str, ...] = ()
     audio_seconds: float | None = None
     embedding_frames: int | None = None
 
@@ -240,7 +238,6 @@ class Inbox:
         result: Result | BadResult | None = None
         digest = None
         short: dict[str, int] = {}
-        long: list[str] = []
         open_files: list[str] = []
         born: dict[str, int] = {}
         rows: int | None = None
@@ -260,13 +257,13 @@ class Inbox:
                 if file is result_file:
                     result, digest = _read_result(descriptor, file, self.result_keys)
                 elif is_wav or file.name.lower().endswith(".npy"):
-                    rows = _read_head(descriptor, file, short, long) or rows
+                    rows = _read_head(descriptor, file, short) or rows
                 if survey.born_ns and (is_wav or file is result_file):
                     born[file.name] = _birth_of(descriptor, file, survey.born_ns)
             finally:
                 os.close(descriptor)
         seconds = _seconds_of(directory, survey) if rows or getattr(result, "frames", None) else None
-        return Contents(result, digest, short, tuple(open_files), born, tuple(long), seconds, rows)
+        return Contents(result, digest, short, tuple(open_files), born, seconds, rows)
 
     def _has_writer(self, descriptor: int) -> bool:
         told = is_open_for_writing(descriptor)
@@ -363,14 +360,12 @@ def _read_result(descriptor: int, file: FileStat, own: OwnKeys) -> tuple[Result 
         return BadResult(f"{file.name} {error}"), digest
 
 
-def _read_head(descriptor: int, file: FileStat, short: dict[str, int], long: list[str]) -> int | None:
-    """Note a wav or npy whose length is not what its header says; gives the rows of an npy of several dimensions."""
+def _read_head(descriptor: int, file: FileStat, short: dict[str, int]) -> int | None:
+    """Note a wav or npy that is shorter than its header says; gives the rows of an npy of several dimensions."""
     head = os.pread(descriptor, HEAD_BYTES, 0)
     length = declared_length(file.name, head)
     if length is not None and file.size < length:
         short[file.name] = length - file.size
-    if length is not None and file.size > length:
-        long.append(file.name)
     return rows_of(head)
 
 

@@ -113,9 +113,9 @@ def assess(
     if oddities and not overdue:
         return oddities[0].lack
     later = _written_over(survey, wavs, contents)
-    if not overdue and (later or contents.long) and age < policy.reused_quiet_seconds:
+    if not overdue and later and age < policy.reused_quiet_seconds:
         seconds = min(policy.reused_quiet_seconds, policy.give_up_seconds) - age
-        if lack := _may_be_inferring(later, contents, seconds, policy):
+        if lack := _may_be_inferring(later, seconds, policy):
             return lack
     found: dict[str, float] = {}
     for oddity in oddities:
@@ -163,17 +163,11 @@ def _written_over(survey: Survey, wavs: list[FileStat], contents: Contents) -> d
     }
 
 
-def _may_be_inferring(
-    later: dict[str, int], contents: Contents, seconds: float, policy: Policy
-) -> Lack | None:
+def _may_be_inferring(later: dict[str, int], seconds: float, policy: Policy) -> Lack | None:
     """Whether another recognition that wrote here may be at work without any file: it makes no event."""
     for name, later_ns in later.items():
         if later_ns <= policy.give_up_seconds * _SECOND_NS:
             words = f"{escape(name)} was last written {_seconds(later_ns):.3f} s after it was made"
-            return Lack("reused", f"{words}: another recognition may be at work", seconds)
-    for name in contents.long:
-        if name.lower().endswith(".wav"):
-            words = f"{escape(name)} is longer than its header says"
             return Lack("reused", f"{words}: another recognition may be at work", seconds)
     return None
 
