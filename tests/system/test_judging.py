@@ -497,4 +497,4 @@ def test_check_lists_what_rejects(spoken: Path, config: Path) -> None:
     (line,) = [line for line in lines if line["subject"] == "actions"]
 
     names = "low_confidence, ambiguous, no_dominant_emotion, scores_missing, clipped, hissing"
-    assert line["message"].startswith(f"6 reject ({names}), 13 flag, 2 of all are your own;")
+    assert line["message"].startswith(f"6 reject ({names}), 15 flag, 2 of all are your own;")

@@ -243,6 +243,12 @@ def test_an_embedding_between_two_writings_of_the_audio_is_stale() -> None:
     assert {"written_over_seconds": 1.1} == oddities_of({**files, NPY: (1000, 1000)})
 
 
+def test_an_embedding_that_is_older_than_the_directory_is_stale() -> None:
+    """Its time was kept, so that it was not copied as the audio was."""
+    files = {NPY: (3, -5000), WAV: (4, 20), RESULT: (900, 901)}
+    assert {"embedding_older_seconds": 5.02} == oddities_of(files)
+
+
 # Frames
 
 

@@ -213,7 +213,8 @@ def _embedding_older(survey: Survey, wavs: list[FileStat], contents: Contents) -
     embedding = max(embeddings, key=_modified)
     seconds = _seconds(wav.mtime_ns - embedding.mtime_ns)
     born_ns = contents.born_ns.get(wav.name, 0)
-    if born_ns and born_ns <= wav.mtime_ns:
+    # A copy that keeps times keeps those of both files: one that is older than the directory says nothing of a copy.
+    if born_ns and born_ns <= wav.mtime_ns and embedding.mtime_ns >= survey.born_ns:
         return 0 if is_copied_after(wav, born_ns, embedding) else max(0.0, seconds)
     return seconds if seconds > _COPY_SECONDS else 0
 
