@@ -157,7 +157,7 @@ class Inbox:
         ignore: shell patterns for the names of files that are no part of a task.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what settings say of the inbox
         self,
         root: str,
         task_glob: str,

@@ -14,8 +14,7 @@ from emosieve.service.preflight.lines import AS_WEBUI, Line
 from emosieve.service.preflight.site import Site, tasks_in, visit
 from emosieve.settings import Settings
 from emosieve.text import Phrase
-from emosieve.watch.inbox import RESULT_NAMES, Inbox
-from emosieve.watch.listening import AUDIO_NAME
+from emosieve.watch.inbox import AUDIO_NAME, RESULT_NAMES, Inbox
 
 _FOLDERS_TRIED = 100
 
