@@ -35,10 +35,12 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "audio_unreadable": "音频无法读取",
         "audio_missing": "缺少音频",
         "mixed_task": "两次识别混杂",
+        "reused_directory": "目录被重复使用",
         "audio_truncated": "音频不完整",
         "stale_embedding": "特征文件过旧",
         "embedding_truncated": "特征文件不完整",
         "required_missing": "缺少必需文件",
+        "transfer_unfinished": "传输未完成",
         "still_open": "文件仍被占用",
     }
 )
