@@ -53,6 +53,8 @@ SETTINGS = {
     "results.emotion_keys": "result.json 里主情感的其他键名，与文件中的写法完全一致",
     "results.confidence_keys": "result.json 里主情感置信度的其他键名，与文件中的写法完全一致",
     "results.score_keys": "result.json 里情感得分的其他键名，与文件中的写法完全一致",
+    "source.patterns": "正则表达式，各含一个分组：process.log 里的录音文件名；先于内置的写法尝试",
+    "source.group": "含一个分组的正则表达式：录音文件名中的坐席或线路，供 stats --by source 使用",
     "rules.min_confidence": "0-1 的比例；主情感置信度低于它：low_confidence",
     "rules.min_gap": "0-1 的比例；前两名得分的差距小于它：ambiguous",
     "rules.min_top": "0-1 的比例；所有得分都低于它：no_dominant_emotion",

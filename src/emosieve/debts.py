@@ -23,6 +23,7 @@ from emosieve.record.report import REPORT_NAME
 from emosieve.settings import Settings
 from emosieve.watch.identity import DirectoryId, identity_at
 from emosieve.watch.inbox import Inbox, Survey
+from emosieve.watch.process_log import ProcessLog
 
 BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 """Events whose moves are made as soon as they are found: their source may not stand in the inbox."""
@@ -46,7 +47,7 @@ def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
     filing = settings.filing
     own = {STATE_DIRECTORY, LOG_NAME, REPORT_NAME, REVIEWS_NAME}
     reserved = frozenset({filing.normal, filing.low_quality, filing.quarantine} | own)
-    return Inbox(
+    inbox = Inbox(
         root,
         settings.watch.task_glob,
         reserved,
@@ -54,6 +55,8 @@ def inbox_of(root: str, settings: Settings, *, ask_lease: bool) -> Inbox:
         result_keys=settings.results.own_keys,
         ignore=settings.settle.ignore,
     )
+    inbox.process_log = ProcessLog(settings.source.patterns)
+    return inbox
 
 
 def debt_of(event: Mapping[str, Any]) -> Owed:

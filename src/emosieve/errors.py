@@ -73,7 +73,13 @@ class RuleError(SetupError):
 
 
 class BadResult(EmosieveError):  # noqa: N818 - the domain's word, see the design
-    """A result file that is not, and will not become, a result; the message is the reason."""
+    """A result file that is not, and will not become, a result; the message is the reason.
+
+    Attributes:
+        source: the recording that the file names all the same; ``None`` where it names none.
+    """
+
+    source: str | None = None
 
 
 class BadAudio(EmosieveError):  # noqa: N818 - beside BadResult

@@ -117,6 +117,7 @@ class Intake:
         """Take new settings of log, report and time zone."""
         self._zone = settings.zone
         inbox = inbox_of(self.root, settings, ask_lease=False)
+        self.process_log = inbox.process_log
         self._recovery = Recovery(self.folders, self.log, inbox)
         self.result_keys = settings.results.own_keys
         self.log.rotate_bytes, self.log.sync = settings.decisions.rotate_bytes, settings.decisions.sync

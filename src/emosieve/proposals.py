@@ -83,6 +83,8 @@ def numbers_of(settled: Settled) -> dict[str, Any]:
     }
     if result.frames:
         numbers["frames"] = asdict(result.frames)
+    if result.source is not None:
+        numbers["source"] = result.source
     if settled.oddities:
         numbers["oddities"] = dict(settled.oddities)
     return numbers
@@ -96,6 +98,7 @@ def refuse(malformed: Malformed) -> Proposal:
         "task": survey.name,
         **survey.identity.as_dict(),
         "reason": escape(malformed.reason),
+        **({"source": malformed.source} if malformed.source is not None else {}),
         "destination": None,
         "result_digest": malformed.digest,
     }

@@ -101,7 +101,11 @@ def _restoration(intake: Intake, path: str) -> Proposal:
         **_origin(event, survey, location, verdict),
         "verdict": other,
         **{key: event.get(key) for key in ("emotion", "confidence", "top1", "top2", "gap", "scores")},
-        **{key: event[key] for key in ("granularity", "frames", "audio", "oddities") if key in event},
+        **{
+            key: event[key]
+            for key in ("granularity", "frames", "source", "audio", "oddities")
+            if key in event
+        },
         "result_digest": event.get("result_digest"),
     }
     return Proposal(body, location, other or "", survey)
@@ -199,6 +203,7 @@ def _worth_a_look(intake: Intake, rules: RuleSet, on_judged: Callable[[], object
         if not os.path.isdir(path):
             continue
         inbox = Inbox(path, "*", frozenset(), ask_lease=False, result_keys=intake.result_keys)
+        inbox.process_log = intake.process_log
         for name in inbox.list().tasks:
             filed = _look_at(inbox, name, f"{folder}/{name}", verdict, rules)
             if filed is None:
@@ -232,8 +237,10 @@ def _judged_anew(filed: _Filed, event: Event, rules: RuleSet) -> Proposal:
     # Scores that were not found then, and are now, are of another reader or of another results.score_keys.
     is_understood = bool(event.get("scores")) or not settled.result.scores
     if event.get("result_digest") == settled.digest and has_evidence(event) and is_understood:
-        logged = evidence_of(event)
-        settled = replace(settled, result=logged.result, oddities=event.get("oddities") or {})
+        result = evidence_of(event).result
+        # Decisions of older versions do not say which recording they are about.
+        result = replace(result, source=result.source or settled.result.source)
+        settled = replace(settled, result=result, oddities=event.get("oddities") or {})
         audio = fuller(event.get("audio"), audio)
     return decide(settled, rules, audio)
 

@@ -8,7 +8,7 @@ from emosieve.commands.output import styled
 from emosieve.judge.names import emotion_word
 from emosieve.judge.rules import finding_words
 from emosieve.record.lines import event_time
-from emosieve.record.selection import findings_of, verdict_of
+from emosieve.record.selection import findings_of, source_of, verdict_of
 from emosieve.text import Language, Phrase, escape, number
 
 _INDENT: Final = 11
@@ -59,6 +59,9 @@ def _parts(event: Mapping[str, Any], language: Language) -> Iterator[str]:
     """The parts after the verdict, each with the space before it; a line is broken between them alone."""
     task = str(event.get("task"))
     yield f"  {escape(task, _NAME_LIMIT)}"
+    source = source_of(event)
+    if source is not None:
+        yield f"  {escape(source, _NAME_LIMIT)}"
     emotion, confidence = event.get("emotion"), event.get("confidence")
     if emotion is not None or confidence is not None:
         figure = number(confidence) if isinstance(confidence, int | float) else "-"

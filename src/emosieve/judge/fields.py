@@ -96,6 +96,12 @@ _ALL: Final = (
     _amount("scores.count", Phrase("how many classes have a score", "有得分的类别数"), "result"),
     *(_share(f"scores.{name}", _SCORE) for name in CLASSES),
     Field("granularity", "text", "result", Phrase("as the result names it", "结果所写的识别粒度")),
+    Field(
+        "source",
+        "text",
+        "result",
+        Phrase("name of the recording's file, where it is known", "录音的文件名（已知时）"),
+    ),
     _amount("frames.count", Phrase("how many frames have scores", "有得分的帧数"), "result"),
     _share(
         "frames.agreement",
@@ -249,6 +255,7 @@ _READ: Final[Mapping[str, Callable[[Result], Value]]] = MappingProxyType(
         "scores.count": lambda result: len(result.scores),
         **{f"scores.{name}": _score_of(name) for name in CLASSES},
         "granularity": lambda result: result.granularity,
+        "source": lambda result: result.source,
         "frames.count": lambda result: result.frames.count if result.frames else None,
         "frames.agreement": lambda result: result.frames.agreement if result.frames else None,
     }

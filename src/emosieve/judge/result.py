@@ -30,6 +30,7 @@ from emosieve.judge.shares import (
     share_beside,
     within,
 )
+from emosieve.judge.source import source_in
 from emosieve.judge.unjudged import refuse_unknown, refuse_unread, start_of_json
 from emosieve.text import escape
 
@@ -69,6 +70,7 @@ class Result:
         granularity: escaped text as the file has it; ``frame`` for an aggregated list of frames.
         timestamp: escaped text as the file has it.
         frames: of the list of frames that the scores are the mean of, if they are.
+        source: name of the recording, escaped, where it is known.
     """
 
     emotion: str | None
@@ -77,11 +79,12 @@ class Result:
     granularity: str | None = None
     timestamp: str | None = None
     frames: Frames | None = None
+    source: str | None = None
 
     def __reduce__(self) -> tuple[type["Result"], tuple[Any, ...]]:
         # A read-only view of the scores cannot be sent to another process, and what is cached need not be.
         known = (self.emotion, self.confidence, dict(self.scores), self.granularity, self.timestamp)
-        return Result, (*known, self.frames)
+        return Result, (*known, self.frames, self.source)
 
     @cached_property
     def ranking(self) -> tuple[str, ...]:
@@ -177,6 +180,7 @@ def _read_form(form: Form, own: OwnKeys) -> Result:
         granularity=granularity or ("frame" if frames else None),
         timestamp=_text(entries.document.get("timestamp")),
         frames=frames,
+        source=source_in(entries.document),
     )
 
 

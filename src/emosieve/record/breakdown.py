@@ -54,14 +54,19 @@ class Period:
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
 
-def count(events: Iterable[Mapping[str, Any]], period: Period, *takes: Take) -> int:
-    """Tell every decision of a period to all who take them; gives how many events could not be read."""
+def count(
+    events: Iterable[Mapping[str, Any]],
+    period: Period,
+    *takes: Take,
+    wanted: Callable[[Decision], bool] = lambda _decision: True,
+) -> int:
+    """Tell every wanted decision of a period to all who take them; gives how many events could not be read."""
     unreadable = 0
     is_whole = not period
     for event in events:
         try:
             for sign, decision in changes_of(event):
-                if is_whole or period.holds(decision["time"]):
+                if (is_whole or period.holds(decision["time"])) and wanted(decision):
                     for take in takes:
                         take(sign, decision, event)
         except NOT_READABLE:
@@ -80,7 +85,7 @@ def changes_of(event: Mapping[str, Any]) -> Sequence[tuple[int, Decision]]:
             old = event.get("supersedes")
             return _replaced(old, event, old.get("findings")) if old else ((1, event),)
         case "quarantined":
-            now = {"time": event["time"], "verdict": "quarantined"}
+            now = {"time": event["time"], "verdict": "quarantined", "source": event.get("source")}
             old = event.get("supersedes")
             return _replaced(old, now, old.get("findings")) if old else ((1, now),)
         case "restored" | "reclassified":

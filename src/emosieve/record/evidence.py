@@ -9,8 +9,11 @@ from emosieve.judge.result import Frames, Result
 from emosieve.judge.rules import Action
 from emosieve.judge.ruleset import Evidence
 
-EVIDENCE: Final = ("emotion", "confidence", "gap", "scores", "granularity", "frames", "audio", "oddities")
-"""Keys of an event that hold what rules look at, and what is counted; the last four may be missing."""
+EVIDENCE: Final = (
+    *("emotion", "confidence", "gap", "scores"),
+    *("granularity", "frames", "source", "audio", "oddities"),
+)
+"""Keys of an event that hold what rules look at, and what is counted; the last five may be missing."""
 
 
 class _Reason(BaseModel):
@@ -41,6 +44,7 @@ class _Numbers(BaseModel):
     scores: dict[str, float] | None = None
     granularity: str | None = None
     frames: _Frames | None = None
+    source: str | None = None
     audio: dict[str, float | str | None] | None = None
     oddities: dict[str, float] | None = None
     findings: list[_Finding] = []
@@ -92,5 +96,6 @@ def evidence_of(event: Mapping[str, Any]) -> Evidence:
         event.get("scores") or {},
         event.get("granularity"),
         frames=Frames(**frames) if frames else None,
+        source=event.get("source"),
     )
     return Evidence(result, {**(event.get("oddities") or {}), **(event.get("audio") or {})})

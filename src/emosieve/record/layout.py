@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emosieve.judge.rules import finding_words
+from emosieve.judge.source import NAME_LIMIT
 from emosieve.record.statistics import Effect, Tally
 from emosieve.text import Language, escape, number
 
@@ -15,6 +16,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
     {
         "zh": {
             "title": "emosieve 质量报告",
+            "source": "来源: {source}",
             "emotion": "情感: {emotion} | 置信度: {confidence}",
             "scores": "Top1: {top1}, Top2: {top2}, 差距: {gap}",
             "normal": "状态: ✅ 正常 ({findings})",
@@ -38,6 +40,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
         },
         "en": {
             "title": "emosieve quality report",
+            "source": "Source: {source}",
             "emotion": "Emotion: {emotion} | Confidence: {confidence}",
             "scores": "Top1: {top1}, Top2: {top2}, Gap: {gap}",
             "normal": "Status: ✅ normal ({findings})",
@@ -85,6 +88,10 @@ def entry(event: Mapping[str, Any], language: Language) -> str | None:
             return _sweep_block(event, language)
         case _:
             return None
+    source = event.get("source")
+    if isinstance(source, str):
+        # A line of its own: all others stay as the article's script writes them.
+        body = f"{words['source'].format(source=escape(source, NAME_LIMIT))}\n{body}"
     return f"[{escape(str(event.get('task')))}]\n{body}\n{ENTRY_END}\n"
 
 

@@ -334,6 +334,7 @@ class _Explainer:
         with suppress(OSError):
             keys = self.settings.results.own_keys
             inbox = Inbox(folder, "*", frozenset(), ask_lease=False, result_keys=keys)
+            inbox.process_log = self.flow.inbox.process_log
             return inbox.read(survey_directory(path, name))
         return None
 

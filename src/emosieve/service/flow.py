@@ -23,6 +23,7 @@ from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.inbox import FILE_LIMIT
+from emosieve.watch.process_log import ProcessLog
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
 from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled
 
@@ -92,6 +93,7 @@ class Flow:
         self.rules = settings.rule_set
         self.inbox.select(settings.watch.task_glob, settings.settle.ignore)
         self.inbox.result_keys = settings.results.own_keys
+        self.inbox.process_log = ProcessLog(settings.source.patterns)
         self.settling.apply(policy_of(settings, trust_ctime=self.settling.policy.trust_ctime))
         self.intake.apply(settings)
 

@@ -11,7 +11,7 @@ from emosieve.settings.models import Settings
 
 OF_ROOT: Final = frozenset(
     {
-        *("profile", "language", "timezone", "watch", "settle", "results", "rules"),
+        *("profile", "language", "timezone", "watch", "settle", "source", "results", "rules"),
         *("filing", "decisions", "report"),
     }
 )

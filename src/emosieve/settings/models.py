@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.rules import Limits
 from emosieve.judge.ruleset import OwnRule, RuleSet
+from emosieve.judge.source import PATTERN_LIMIT, WrongPattern, group_count
 from emosieve.patterns import IGNORE, TEMPORARY, matcher
 from emosieve.settings import refusals, zones
 from emosieve.settings.refusals import Refused
@@ -121,6 +122,45 @@ class Results(Section):
     def own_keys(self) -> OwnKeys:
         """The keys, as the reader of results takes them."""
         return OwnKeys(self.emotion_keys, self.confidence_keys, self.score_keys)
+
+
+_PATTERNS_LIMIT = 20
+
+
+class Source(Section):
+    """Which recording a task is of."""
+
+    patterns: tuple[str, ...] = ()
+    """regular expressions, each with one group: the recording in process.log, tried before the known ones"""
+    group: str = ""
+    """regular expression with one group: the agent or line in a recording's name, for stats --by source"""
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns_with_one_group(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if len(patterns) > _PATTERNS_LIMIT:
+            raise Refused(refusals.MANY_PATTERNS(limit=_PATTERNS_LIMIT))
+        for pattern in patterns:
+            _check_pattern(pattern)
+        return patterns
+
+    @field_validator("group")
+    @classmethod
+    def _one_group(cls, group: str) -> str:
+        if group:
+            _check_pattern(group)
+        return group
+
+
+def _check_pattern(pattern: str) -> None:
+    if len(pattern) > PATTERN_LIMIT:
+        raise Refused(refusals.LONG_NAME(length=len(pattern), limit=PATTERN_LIMIT))
+    try:
+        count = group_count(pattern)
+    except WrongPattern as error:
+        raise Refused(refusals.NO_PATTERN(pattern=pattern, cause=str(error))) from None
+    if count != 1:
+        raise Refused(refusals.ONE_GROUP(pattern=pattern, count=count))
 
 
 class Filing(Section):
@@ -249,6 +289,7 @@ class Settings(BaseSettings):
     watch: Watch = Watch()
     settle: Settle = Settle()
     results: Results = Results()
+    source: Source = Source()
     rules: Rules = Rules()
     profiles: dict[str, Profile] = SHIPPED_PROFILES
     """limits and actions by name; a profile of your own stands beside the shipped ones"""

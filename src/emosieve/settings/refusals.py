@@ -60,6 +60,8 @@ NOT_JSON = Phrase(
 _FILES_EXAMPLE = '["result.json"]'
 _KEYS_EXAMPLE = '["emotion_probs"]'
 _RESULT_KEYS = "results."
+_PATTERNS_EXAMPLE = '["input: (.+)"]'
+_PATTERNS_KEY = "source.patterns"
 _RULES_EXAMPLE = '[{"name": "close_call", "when": "gap < 0.1"}]'
 _RULES_IN_TOML = '[{name = "close_call", when = "gap < 0.1"}]'
 _TABLE_EXAMPLE = '{"KEY": VALUE}'
@@ -130,6 +132,16 @@ PATTERN_OF_NEEDED = Phrase(
     "{pattern!r} matches {name}, which is a file of the task itself",
     "{pattern!r} 会匹配到任务自己的文件 {name}",
 )
+NO_PATTERN = Phrase(
+    "{pattern!r} is no regular expression: {cause}; correct it",
+    "{pattern!r} 不是有效的正则表达式：{cause}；请改正",
+)
+ONE_GROUP = Phrase(
+    "{pattern!r} has {count} groups; put exactly one pair of parentheses around the part that is meant, and write"
+    " (?:…) for any other",
+    "{pattern!r} 有 {count} 个分组；请只用一对圆括号括住要取的部分，其他括号写成 (?:…)",
+)
+MANY_PATTERNS = Phrase("has more than {limit} patterns", "表达式超过 {limit} 个")
 DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
 DESTINATION = Phrase(
     "write a single folder name under the root, or an absolute path elsewhere",
@@ -202,7 +214,7 @@ _WORDS: Mapping[str, Phrase] = MappingProxyType(
     },
 )
 """By the type of pydantic's error, whose context gives the values."""
-_LIST_OF_KEYS = Phrase("must be a list, as {example}", "必须是列表，例如 {example}")
+_LIST = Phrase("must be a list, as {example}", "必须是列表，例如 {example}")
 _CHOICES = Phrase("{others} or {last}", "{others} 或 {last}")
 _OTHER = Phrase("{message}", "{message}")
 _PERCENT = Phrase(
@@ -238,9 +250,8 @@ def replaced_rule(origin: str, key: str, name: str, winner: str) -> Message:
 
 def not_json(variable: str, key: str, cause: str, *, is_table: bool) -> Message:
     """Refuse a variable whose value should be JSON, with one that is."""
-    if key.startswith(_RESULT_KEYS):
-        return NOT_JSON(variable=variable, cause=cause, example=_KEYS_EXAMPLE)
-    example = _RULES_EXAMPLE if key == OWN_RULES_KEY else _TABLE_EXAMPLE if is_table else _FILES_EXAMPLE
+    others = _RULES_EXAMPLE if key == OWN_RULES_KEY else _TABLE_EXAMPLE if is_table else _FILES_EXAMPLE
+    example = _example_of_list(key) or others
     return NOT_JSON(variable=variable, cause=cause, example=example)
 
 
@@ -284,6 +295,12 @@ def wrong_rule(error: RuleError) -> Message:
     return _WRONG_RULE(problem=problem, text=text, carets=carets)
 
 
+def _example_of_list(key: str) -> str | None:
+    if key.startswith(_RESULT_KEYS):
+        return _KEYS_EXAMPLE
+    return _PATTERNS_EXAMPLE if key == _PATTERNS_KEY else None
+
+
 def _reason(problem: ErrorDetails, origin: str) -> Message:
     key, kind, context = dotted(problem), problem["type"], problem.get("ctx", {})
     if isinstance(refused := context.get("error"), Refused):
@@ -295,8 +312,8 @@ def _reason(problem: ErrorDetails, origin: str) -> Message:
         return _WORDS[kind](choices=_CHOICES(others=listed(others.split(", ")), last=last))
     if kind in {"tuple_type", "model_type"} and key.startswith(OWN_RULES_KEY):
         return _own_rules(origin)
-    if kind == "tuple_type" and key.startswith(_RESULT_KEYS):
-        return _LIST_OF_KEYS(example=_KEYS_EXAMPLE)
+    if kind == "tuple_type" and (example := _example_of_list(key)):
+        return _LIST(example=example)
     phrase = _WORDS.get(kind)
     return phrase(key=key, **context) if phrase else _OTHER(message=problem["msg"])
 

@@ -10,21 +10,23 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Final
 
 from emosieve.errors import BadAudio, BadResult
-from emosieve.judge.document import SIZE_LIMIT
+from emosieve.judge.document import SIZE_LIMIT, parse
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result, read_result
+from emosieve.judge.source import source_in
 from emosieve.judge.wav import read_header
 from emosieve.patterns import IGNORE, IsNamed, matcher
 from emosieve.text import Message, Phrase
 from emosieve.watch.filesystem import MOMENT_NS, birth_time_ns, is_open_for_writing
 from emosieve.watch.identity import READ_DIRECTORY, DirectoryId
 from emosieve.watch.lengths import HEAD_BYTES, declared_length, rows_of
+from emosieve.watch.process_log import PROCESS_LOG, ProcessLog
 
 RESULT_NAMES = ("result.json", "result_frame.json")
 """Names of the result file, the first one present wins."""
@@ -36,6 +38,8 @@ SYMLINK = Phrase("it is a symlink", "它是符号链接")
 
 _NO_KEYS = OwnKeys()
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_REFUSED_LIMIT = 1 << 16
+"""Bytes of a result that is read once more to know which recording it is of."""
 DEPTH_LIMIT = 16
 """Levels below a task that are looked at."""
 FILE_LIMIT = 10_000
@@ -126,6 +130,7 @@ class Contents:
             system tells; that of the directory for what was last written within a moment of it.
         audio_seconds: length of the wav that the result is about, where there are frames to compare it with.
         embedding_frames: rows of an npy that has more than one dimension; ``None`` where there is none.
+        source: name of the recording, escaped, where the result file or process.log tells.
     """
 
     result: Result | BadResult | None
@@ -135,6 +140,7 @@ class Contents:
     born_ns: Mapping[str, int] = field(default_factory=dict)
     audio_seconds: float | None = None
     embedding_frames: int | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,8 @@ class Inbox:
         self._ask_lease = ask_lease
         self.tells_writers: bool | None = None if ask_lease else False
         """Whether the kernel told of the file read last if somebody writes it; ``None`` before the first."""
+        self.process_log = ProcessLog()
+        """What finds the name of the recording in a task's process.log."""
 
     def select(self, task_glob: str, ignore: tuple[str, ...] = IGNORE) -> None:
         """Take another glob for which directory names are tasks, and other patterns for what is no part of one."""
@@ -241,7 +249,7 @@ class Inbox:
         open_files: list[str] = []
         born: dict[str, int] = {}
         rows: int | None = None
-        result_file = survey.result_file
+        result_file, process_log = survey.result_file, b""
         for file in survey.own_files:
             if not file.is_regular:
                 if file is result_file:
@@ -256,6 +264,8 @@ class Inbox:
                 is_wav = file.name.lower().endswith(".wav")
                 if file is result_file:
                     result, digest = _read_result(descriptor, file, self.result_keys)
+                elif file.name == PROCESS_LOG:
+                    process_log = self.process_log.read(descriptor)
                 elif is_wav or file.name.lower().endswith(".npy"):
                     rows = _read_head(descriptor, file, short) or rows
                 if survey.born_ns and (is_wav or file is result_file):
@@ -263,7 +273,18 @@ class Inbox:
             finally:
                 os.close(descriptor)
         seconds = _seconds_of(directory, survey) if rows or getattr(result, "frames", None) else None
-        return Contents(result, digest, short, tuple(open_files), born, seconds, rows)
+        result, source = self._with_source(result, process_log)
+        return Contents(result, digest, short, tuple(open_files), born, seconds, rows, source)
+
+    def _with_source(
+        self, result: Result | BadResult | None, process_log: bytes
+    ) -> tuple[Result | BadResult | None, str | None]:
+        """The result with the recording's name, from process.log where it names none itself, and that name."""
+        source = result.source if result else None
+        if source is not None or not process_log:
+            return result, source
+        source = self.process_log.source_in(process_log)
+        return (replace(result, source=source) if isinstance(result, Result) else result), source
 
     def _has_writer(self, descriptor: int) -> bool:
         told = is_open_for_writing(descriptor)
@@ -357,7 +378,28 @@ def _read_result(descriptor: int, file: FileStat, own: OwnKeys) -> tuple[Result 
     try:
         return read_result(data, own), digest
     except BadResult as error:
-        return BadResult(f"{file.name} {error}"), digest
+        refused = BadResult(f"{file.name} {error}")
+        refused.source = _source_of_refused(data)
+        return refused, digest
+
+
+def _missing_bytes(descriptor: int, file: FileStat) -> int:
+    """By how many bytes a wav or npy is shorter than its own header says; 0 for any other file."""
+    if not file.name.lower().endswith((".wav", ".npy")):
+        return 0
+    length = declared_length(file.name, os.pread(descriptor, HEAD_BYTES, 0))
+    return 0 if length is None else max(0, length - file.size)
+
+
+def _source_of_refused(data: bytes) -> str | None:
+    """The recording that a refused result names, as the report of a failed recognition may."""
+    if len(data) > _REFUSED_LIMIT:
+        return None
+    try:
+        document = parse(data)
+    except BadResult:
+        return None
+    return source_in(document[0] if isinstance(document, list) and len(document) == 1 else document)
 
 
 def _read_head(descriptor: int, file: FileStat, short: dict[str, int]) -> int | None:

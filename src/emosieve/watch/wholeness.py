@@ -64,6 +64,7 @@ class Malformed:
     survey: Survey
     reason: str
     digest: str | None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ def assess(
         return NoResult(survey) if overdue else Lack("no_result", "no result yet")
     if isinstance(contents.result, BadResult):
         reason = str(contents.result)
-        return Malformed(survey, reason, contents.digest) if overdue else Lack("malformed", reason)
+        refused = Malformed(survey, reason, contents.digest, contents.source)
+        return refused if overdue else Lack("malformed", reason)
     wavs = _named(survey, ".wav")
     oddities = tuple(_oddities(survey, wavs, contents, policy))
     if oddities and not overdue:
