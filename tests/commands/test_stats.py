@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from conftest import MakeTask, read_log, result_bytes
 from emosieve.commands.stats_text import ROWS_SHOWN
 from emosieve.judge.rules import DEFAULT_ACTIONS
-from log_lines import LOG, LOW, SECOND, Line, decided, finding
+from log_lines import LOG, LOW, SECOND, Line, decided, finding, superseding
 from process import overrides, run
 
 ZONE = overrides(timezone="Asia/Shanghai")
@@ -330,3 +330,88 @@ class TestComparison:
         assert "would change sides: 2" in foretold.stdout
         assert {"outputs_3", "outputs_5"} == set(re.findall(r"normal/(outputs_\d)", foretold.stdout))
         assert log == read_log(root)
+
+
+class TestSources:
+    """By recording."""
+
+    LOG = tuple(
+        {**line, "source": source}
+        for line, source in zip(
+            LOG[:4], ("agent1_a.wav", "agent2_a.wav", "agent2_b.wav", "x.wav"), strict=True
+        )
+    )
+    GROUP = ("--set", r"source.group=agent(\d)_")
+
+    def test_the_table(self, root: Path) -> None:
+        """By the group in their names, in place of the other tables; what has none stands together."""
+        write_log(root, self.LOG)
+        said = rows(answer(root, "--by", "source", *self.GROUP))
+
+        assert [
+            ["source", "decided", "normal", "low_quality", "rejected", "confidence"],
+            ["2", "2", "0", "2", "100.0%", "0.450"],
+            ["-", "1", "1", "0", "0.0%", "0.700"],
+            ["1", "1", "1", "0", "0.0%", "0.900"],
+        ] == said[3:]
+
+    def test_in_chinese(self, root: Path) -> None:
+        """The same in the operator's language."""
+        write_log(root, self.LOG)
+        said = rows(answer(root, "--by", "source", *self.GROUP, EMOSIEVE_LANGUAGE="zh"))
+
+        assert ["来源", "判定数", "正常", "低质量", "剔除率", "平均置信度"] == said[3]
+
+    def test_the_document(self, root: Path) -> None:
+        """It has them beside all else, when they are asked for."""
+        write_log(root, self.LOG)
+        asked = document(root, "--by", "source", *self.GROUP)
+        first = {"source": "2", "decided": 2, "normal": 0, "low_quality": 2, "rejection_rate": 1.0}
+
+        assert {**first, "mean_confidence": 0.45} == asked.pop("sources")[0]
+        assert document(root, *self.GROUP) == asked
+
+    def test_rare_ones_are_not_shown(self, root: Path) -> None:
+        """Their number is."""
+        log = [
+            {**SECOND, "task": str(number), "source": f"agent{number}_"} for number in range(ROWS_SHOWN + 2)
+        ]
+        write_log(root, log)
+        said = answer(root, "--by", "source", "--set", r"source.group=agent(\d+)_")
+
+        assert said.endswith("Sources with fewer decisions not shown: 2; --json has all\n")
+
+    def test_decisions_of_some_recordings(self, root: Path) -> None:
+        """What is taken back of others is not subtracted either."""
+        newer = superseding({**SECOND, "source": "agent2_a.wav", "time": "2024-01-05T10:00:00+08:00"}, SECOND)
+        write_log(
+            root, [*self.LOG, {**newer, "supersedes": {**newer["supersedes"], "source": "agent2_a.wav"}}]
+        )
+
+        assert [2, 3, 0] == [
+            document(root, "--source", glob)["decided"] for glob in ("agent2_*", "agent*", "Agent*")
+        ]
+
+    def test_a_comparison_stands_below(self, root: Path) -> None:
+        """Both may be asked for at once."""
+        write_log(root, self.LOG)
+        said = answer(root, "--by", "source", *self.GROUP, "--with-profile", "customer_service")
+
+        assert said.index("source  decided") < said.index("verdict")
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ([], "--by source needs source.group"),
+            (["--set", "source.group=agent"], "has 0 groups"),
+            (["--set", "source.group=("], "is no regular expression: "),
+            (["--set", "source.group=(a|aa)+$"], "takes too long"),
+        ],
+    )
+    def test_a_group_that_will_not_do(self, root: Path, options: list[str], words: str) -> None:
+        """The answer says what to write."""
+        write_log(root, [{**SECOND, "source": "a" * 200 + "!"}])
+        ended = run("stats", root, "--by", "source", *options)
+
+        assert (2, "") == (ended.returncode, ended.stdout)
+        assert words in ended.stderr

@@ -21,7 +21,7 @@ def test_the_fields_are_those_that_rules_know() -> None:
     """Names of fields are a contract: rules in people's settings stand on them."""
     expected = ["emotion", "confidence", "top1", "top1_score", "top2", "top2_score", "gap", "entropy"]
     expected += ["emotion_score", "scores.count", *(f"scores.{name}" for name in CLASSES)]
-    expected += ["granularity", "frames.count", "frames.agreement"]
+    expected += ["granularity", "source", "frames.count", "frames.agreement"]
     expected += [
         "audio_files",
         "unreadable_audio_files",
@@ -53,7 +53,7 @@ def test_a_field_is_explained(field: Field) -> None:
 
 def test_the_values_of_a_result() -> None:
     """Labels and scores are those of the result, the highest first."""
-    values = values_of(Result("happy", 0.51, NINE, "utterance"))
+    values = values_of(Result("happy", 0.51, NINE, "utterance", source="call_1.wav"))
     known = {name: value for name, value in values.items() if value is not None}
 
     assert (
@@ -71,6 +71,7 @@ def test_the_values_of_a_result() -> None:
             "scores.count": 3,
             **{f"scores.{name}": NINE.get(name, 0.0) for name in CLASSES},
             "granularity": "utterance",
+            "source": "call_1.wav",
         }
         == known
     )

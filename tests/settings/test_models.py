@@ -56,6 +56,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "temporary": TEMPORARY,
         },
         "results": {"emotion_keys": (), "confidence_keys": (), "score_keys": ()},
+        "source": {"patterns": (), "group": ""},
         "rules": {
             "min_confidence": 0.6,
             "min_gap": 0.05,
@@ -121,7 +122,7 @@ def test_the_rule_set_has_what_is_set() -> None:
 def test_every_kind_of_section_is_tried() -> None:
     """The walk below reaches each table of the settings."""
     expected = {"Settings", "Watch", "Settle", "Results", "Rules", "Profile", "Filing", "Decisions"}
-    assert expected | {"Report", "Log", "Metrics", "CustomRule"} == set(NAMES)
+    assert expected | {"Report", "Log", "Metrics", "CustomRule", "Source"} == set(NAMES)
 
 
 @pytest.mark.parametrize("section", EVERY_SECTION, ids=NAMES)
@@ -442,3 +443,31 @@ def test_the_schema_offers_auto_to_one_rule_alone() -> None:
     assert {**dict.fromkeys(offered, plain), "audio_missing": [*plain, "auto"]} == offered
     assert plain == actions["additionalProperties"]["enum"]
     assert "auto" in actions["description"]
+
+
+@pytest.mark.parametrize("pattern", ["(a)", "(?:x)(a)", "(?P<name>a)", "(" + "a" * 498 + ")"])
+def test_a_pattern_has_one_group(pattern: str) -> None:
+    """As pattern of process.log, and as group of a name; without a group nothing is asked for."""
+    source = Settings(source={"patterns": [pattern] * 20, "group": pattern}).source
+
+    assert ((pattern,) * 20, pattern) == (source.patterns, source.group)
+    assert Settings(source={"group": ""}).source.group == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"patterns": ["a"]}, "a has 0 groups"),
+        ({"patterns": ["(a)", "(a)(b)"]}, "2 groups"),
+        ({"patterns": [""]}, "0 groups"),
+        ({"patterns": ["(a"]}, "is no regular expression: missing "),
+        ({"patterns": ["(a)"] * 21}, "more than 20 patterns"),
+        ({"patterns": ["(" + "a" * 499 + ")"]}, "501 characters; write at most 500"),
+        ({"group": "(a"}, "is no regular expression: missing "),
+        ({"group": "a"}, "a has 0 groups"),
+    ],
+)
+def test_a_pattern_that_will_not_do_is_refused(source: Any, words: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        Settings(source=source)

@@ -65,7 +65,7 @@ class DecisionStream:
         Raises:
             OSError: the log cannot be read.
         """
-        with _quiet_when_left():
+        with quiet_when_left():
             end = self._log.end()
             if end == START:
                 self._tell(_NOTHING)
@@ -80,7 +80,7 @@ class DecisionStream:
             OSError: the log cannot be read.
         """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with _quiet_when_left():
+        with quiet_when_left():
             if not os.path.isdir(self._root):
                 self._tell(_NO_ROOT)
             while not os.path.isdir(self._root):
@@ -135,7 +135,7 @@ def _reader_leaves() -> bool:
 
 
 @contextmanager
-def _quiet_when_left() -> "Iterator[None]":
+def quiet_when_left() -> "Iterator[None]":
     """End in peace when the reader of stdout leaves."""
     try:
         yield

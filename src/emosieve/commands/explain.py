@@ -21,6 +21,7 @@ from emosieve.commands.explain_words import (
     PATH_OR_RULES,
     PROBLEM,
     SEMICOLON,
+    SOURCE,
     STATES,
     WAITS,
 )
@@ -94,6 +95,8 @@ def _lines(one: "Explanation", language: Language, options: str) -> "Iterator[st
     if flags:
         yield from hanging("", FLAGGED(flags=semicolon.join(flags)).text(language))
     yield escape(one.path, len(one.path))
+    if one.source is not None:
+        yield SOURCE(source=one.source).text(language)
     if one.evidence is not None:
         yield from ("", *_numbers(one.evidence, language))
     if one.rows:
@@ -311,6 +314,7 @@ def _document(one: "Explanation") -> dict[str, Any]:
         "task": one.task,
         "path": one.path,
         "root": one.root,
+        "source": one.source,
         "state": one.state,
         "verdict": one.verdict,
         "by_hand": one.is_by_hand,

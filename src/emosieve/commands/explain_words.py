@@ -34,6 +34,7 @@ HEADS: Final = {
 }
 HEADLINE: Final = Phrase("{task}: ", "{task}：")
 SEMICOLON: Final = Phrase("; ", "；")
+SOURCE: Final = Phrase("source: {source}", "来源：{source}")
 NUMBERS: Final = Phrase(
     "{emotion}  confidence {confidence}  top1 {top1}  top2 {top2}  gap {gap}",
     "{emotion}  置信度 {confidence}  Top1 {top1}  Top2 {top2}  差距 {gap}",

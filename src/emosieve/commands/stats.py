@@ -2,38 +2,61 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosieve.commands import completion
+from emosieve.commands.filters import Since, Source, Until
 from emosieve.commands.in_force import RULES, settings_on
-from emosieve.commands.options import Config, Profile, Root, Set, load_settings, retyped, standing_root
+from emosieve.commands.options import (
+    Config,
+    Profile,
+    Root,
+    Set,
+    load_settings,
+    retyped,
+    standing_root,
+)
 from emosieve.commands.output import Json, echo_json
 from emosieve.commands.period import read_period
-from emosieve.text import escape
+from emosieve.errors import SetupError
+from emosieve.text import Phrase, escape
 
 if TYPE_CHECKING:
     from emosieve.record.breakdown import Breakdown, Period, Take
     from emosieve.record.comparison import Comparison
+    from emosieve.record.sources import Sources
     from emosieve.record.statistics import Effect, Tally
 
 _RULE_SETTINGS = ("rules.", "profiles.")
+_NO_GROUP = Phrase(
+    "--by source needs source.group, a regular expression with one group around the agent or line in a recording's"
+    " name, as --set source.group='agent(\\d+)_'",
+    "--by source 需要配置 source.group：用含一个分组的正则表达式取出录音文件名里的坐席或线路，"
+    "例如 --set source.group='agent(\\d+)_'",
+)
+_SLOW_GROUP = Phrase(
+    "source.group = {pattern}: takes too long over a recording's name; write it without repeats in repeats",
+    "source.group = {pattern}：匹配录音文件名耗时过长；请不要在重复里再套重复",
+)
+
+
+class _By(StrEnum):
+    SOURCE = "source"
 
 
 def stats(
     *,
     root: Root = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHEN",
-            help="Decisions from then on: 2024-01-04, 2024-01-04T22:30, today, yesterday, 90m, 24h, 7d, 2w.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="WHEN", help="Decisions before then; a whole day, as 2024-01-04, is included."),
+    since: Since = None,
+    until: Until = None,
+    source: Source = None,
+    by: Annotated[
+        _By | None,
+        typer.Option("--by", help="Count by source.group of the recordings' names instead: agents or lines."),
     ] = None,
     with_profile: Annotated[
         str | None,
@@ -57,15 +80,21 @@ def stats(
     Example: emosieve stats outputs --since 7d --with-profile customer_service
     """
     from emosieve.commands import stats_text  # noqa: PLC0415 - needed here alone
+    from emosieve.judge.source import TooSlow  # noqa: PLC0415 - the same
     from emosieve.record.breakdown import Breakdown, count  # noqa: PLC0415 - the same
     from emosieve.record.comparison import Comparison  # noqa: PLC0415 - the same
     from emosieve.record.decisions import DecisionLog  # noqa: PLC0415 - the same
+    from emosieve.record.selection import is_of_source  # noqa: PLC0415 - the same
+    from emosieve.record.sources import Sources  # noqa: PLC0415 - the same
     from emosieve.service.logs import configure_logs  # noqa: PLC0415 - the same
 
     loaded = load_settings(config, with_profile or profile, overrides, root)
     path = standing_root(loaded)
     is_compared = with_profile or any(text.startswith(_RULE_SETTINGS) for text in overrides or ())
     settings = settings_on(path, loaded, (*(RULES if is_compared else ()), "timezone"))
+    group = loaded.settings.source.group or settings.source.group
+    if by and not group:
+        raise SetupError(_NO_GROUP())
     language = loaded.settings.language
     configure_logs(settings.log)
     now = datetime.now(settings.zone).astimezone(settings.zone)
@@ -75,11 +104,20 @@ def stats(
     if is_compared:
         comparison = Comparison(settings.rule_set)
         takes.append(comparison.take)
-    unreadable = count(DecisionLog(path).read(), period, *takes)
+    sources = Sources(group) if by else None
+    if sources:
+        takes.append(sources.take)
+    wanted = partial(is_of_source, glob=source) if source is not None else None
+    try:
+        unreadable = count(DecisionLog(path).read(), period, *takes, wanted=wanted)
+    except TooSlow as error:
+        raise SetupError(_SLOW_GROUP(pattern=str(error))) from None
     if json:
-        echo_json(_document(path, period, breakdown, comparison, unreadable))
+        document = _document(path, period, breakdown, comparison, unreadable)
+        echo_json(document | {"sources": _sources(sources)} if sources else document)
         return
-    lines = stats_text.answer(path, period, breakdown, comparison, language)
+    tables = partial(stats_text.sources, sources.groups(), language) if sources else None
+    lines = stats_text.answer(path, period, breakdown, comparison, language, tables=tables)
     if unreadable:
         lines += ["", stats_text.say("unreadable", language, count=unreadable)]
     if comparison and breakdown.first:
@@ -119,6 +157,13 @@ def _document(
         "rules": [asdict(one) for one in breakdown.rules()],
         "comparison": comparison and _compared(comparison),
     }
+
+
+def _sources(sources: "Sources") -> list[dict[str, Any]]:
+    return [
+        {"source": group, **_sides(one), "mean_confidence": one.before.mean_confidence}
+        for group, one in sources.groups().items()
+    ]
 
 
 def _sides(tally: "Tally") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The answer of ``emosieve stats`` for people: tables of 80 columns, in either language."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from emosieve.commands.output import columns, hanging, shortened, styled
 from emosieve.commands.rules_in_force import differences
@@ -31,6 +31,7 @@ WORDS: Mapping[str, Phrase] = {
     "neutral_share": Phrase(en="neutral share", zh="中性占比"),
     "verdict": Phrase(en="verdict", zh="判定"),
     "emotion": Phrase(en="emotion", zh="情感"),
+    "source": Phrase(en="source", zh="来源"),
     "day": Phrase(en="day", zh="日期"),
     "decided": Phrase(en="decided", zh="判定数"),
     "normal": Phrase(en="normal", zh="正常"),
@@ -60,6 +61,10 @@ WORDS: Mapping[str, Phrase] = {
     "more_emotions": Phrase(
         en="Rarer emotions not shown: {count:,}; --json has all",
         zh="另有 {count:,} 种较少见的情感未列出，--json 输出全部",
+    ),
+    "more_sources": Phrase(
+        en="Sources with fewer decisions not shown: {count:,}; --json has all",
+        zh="另有 {count:,} 个判定较少的来源未列出，--json 输出全部",
     ),
     "rules_then": Phrase(en="Then: each by the rules of its day", zh="原先：各判定当时所用的规则"),
     "rules_now": Phrase(en="Now:  ", zh="现在："),
@@ -91,12 +96,17 @@ def answer(
     breakdown: Breakdown,
     comparison: Comparison | None,
     language: Language,
+    *,
+    tables: Callable[[], list[str]] | None = None,
 ) -> list[str]:
-    """All lines: the period, then the tables, or the comparison where one is asked for."""
+    """All lines: the period, then the tables, or the comparison where one is asked for; ``tables`` replaces these."""
     lines = [escape(root, len(root))]
     if not breakdown.first:
         return [*lines, *_nothing(root, period, language)]
     lines += _summary(breakdown, language)
+    if tables:
+        lines += tables()
+        return [*lines, *(_compared(comparison, language) if comparison else ())]
     return [*lines, *(_compared(comparison, language) if comparison else _tables(breakdown, language))]
 
 
@@ -208,6 +218,16 @@ def _emotions(tallies: Mapping[str | None, Tally], language: Language) -> list[s
     ]
     head = ("emotion", "decided", "normal", "low_quality", "rejected", "confidence")
     return [*_table(head, rows, language), *_more("more_emotions", tallies, language)]
+
+
+def sources(groups: Mapping[str | None, Tally], language: Language) -> list[str]:
+    """The table of ``--by source``; the dash stands for recordings that are not known, or have no group."""
+    rows = [
+        (_name(group or "-"), *_sides(tally), number(tally.before.mean_confidence))
+        for group, tally in list(groups.items())[:ROWS_SHOWN]
+    ]
+    head = ("source", "decided", "normal", "low_quality", "rejected", "confidence")
+    return [*_table(head, rows, language), *_more("more_sources", groups, language)]
 
 
 def _days(tallies: Mapping[str, Tally], language: Language) -> list[str]:

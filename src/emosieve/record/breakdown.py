@@ -58,15 +58,22 @@ def count(
     events: Iterable[Mapping[str, Any]],
     period: Period,
     *takes: Take,
-    wanted: Callable[[Decision], bool] = lambda _decision: True,
+    wanted: Callable[[Decision], bool] | None = None,
 ) -> int:
-    """Tell every wanted decision of a period to all who take them; gives how many events could not be read."""
+    """Tell every decision of a period to all who take them; gives how many events could not be read.
+
+    Args:
+        events: of the log, oldest first.
+        period: which decisions are told.
+        takes: are told.
+        wanted: which of them are told; ``None`` for all.
+    """
     unreadable = 0
     is_whole = not period
     for event in events:
         try:
             for sign, decision in changes_of(event):
-                if (is_whole or period.holds(decision["time"])) and wanted(decision):
+                if (is_whole or period.holds(decision["time"])) and (wanted is None or wanted(decision)):
                     for take in takes:
                         take(sign, decision, event)
         except NOT_READABLE:

@@ -17,6 +17,7 @@ from emosieve.record.files import STATE_DIRECTORY
 from emosieve.record.lineage import decision_in, is_about, lineage, place_of
 from emosieve.record.lines import Event
 from emosieve.record.outcomes import Row, rows_of
+from emosieve.record.selection import source_of
 from emosieve.revision import root_of
 from emosieve.service.flow import Flow
 from emosieve.service.liveness import Status, read_heartbeat
@@ -74,6 +75,7 @@ class Explanation:
         is_watched: whether a daemon lives that will look at a pending task.
         reason: why a quarantined or left-alone task is so, a decided one could not be moved, or a filed one
             cannot be explained.
+        source: name of the recording, where it is known.
     """
 
     root: str
@@ -91,6 +93,7 @@ class Explanation:
     waiting: Waiting | None = None
     reason: str | Message | None = None
     is_watched: bool = False
+    source: str | None = None
 
     @property
     def is_by_hand(self) -> bool:
@@ -249,6 +252,8 @@ class _Explainer:
         return replace(bare, evidence=evidence, rows=rows, decision=decision, today=today)
 
     def _of_contents(self, bare: Explanation, contents: Contents | None) -> Explanation:
+        if contents is not None:
+            bare = replace(bare, source=bare.source or contents.source)
         if contents is None or contents.result is None or isinstance(contents.result, BadResult):
             return replace(bare, reason=str(contents.result) if contents and contents.result else None)
         survey = survey_directory(bare.path, bare.task)
@@ -318,6 +323,8 @@ class _Explainer:
     def _bare(self, location: str, state: State, **more: Any) -> Explanation:
         history = more.get("history") or ()
         task = str(history[-1]["task"]) if history else os.path.basename(location)
+        known = (source for event in reversed(history) if (source := source_of(event)) is not None)
+        more = {"source": next(known, None), **more}
         return Explanation(self.root, task, self.folders.path(location), state, self.rules, **more)
 
     def _audio(self, path: str) -> dict[str, Any] | None:

@@ -133,13 +133,13 @@ PATTERN_OF_NEEDED = Phrase(
     "{pattern!r} 会匹配到任务自己的文件 {name}",
 )
 NO_PATTERN = Phrase(
-    "{pattern!r} is no regular expression: {cause}; correct it",
-    "{pattern!r} 不是有效的正则表达式：{cause}；请改正",
+    "{pattern} is no regular expression: {cause}; correct it",
+    "{pattern} 不是有效的正则表达式：{cause}；请改正",
 )
 ONE_GROUP = Phrase(
-    "{pattern!r} has {count} groups; put exactly one pair of parentheses around the part that is meant, and write"
+    "{pattern} has {count} groups; put exactly one pair of parentheses around the part that is meant, and write"
     " (?:…) for any other",
-    "{pattern!r} 有 {count} 个分组；请只用一对圆括号括住要取的部分，其他括号写成 (?:…)",
+    "{pattern} 有 {count} 个分组；请只用一对圆括号括住要取的部分，其他括号写成 (?:…)",
 )
 MANY_PATTERNS = Phrase("has more than {limit} patterns", "表达式超过 {limit} 个")
 DETOUR = Phrase("write {path!r} instead", "请改写为 {path!r}")
