@@ -81,6 +81,14 @@ def test_prometheus_client_has_one_door() -> None:
     assert ["exporter.py", "metrics.py"] == doors
 
 
+@pytest.mark.parametrize(("module", "door"), [("regex", "source.py"), ("xlsxwriter", "export_files.py")])
+def test_what_few_need_has_one_door(module: str, door: str) -> None:
+    """Only one module imports each of these, when it is needed."""
+    doors = [path.name for path in MODULES if any(name.split(".")[0] == module for name in imported(path))]
+
+    assert [door] == doors
+
+
 def test_the_core_is_pure() -> None:
     """Judging touches no file and no clock."""
     impure = {"os", "time", "io", "pathlib", "datetime", "shutil", "subprocess", "structlog"}

@@ -17,6 +17,7 @@ from emosieve.commands import (
     config,
     demo,
     explain,
+    export,
     health,
     reclassify,
     report,
@@ -110,6 +111,7 @@ app.command()(tail.tail)
 app.command()(status.status)
 app.command()(health.health)
 app.command()(stats.stats)
+app.command()(export.export)
 app.command()(check.check)
 app.add_typer(config.app, name="config")
 app.command()(restore.restore)

@@ -95,13 +95,17 @@ class LogReader:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def read(self, after: Position = START) -> "Reading":
+    def read(self, after: Position = START, until: Position | None = None) -> "Reading":
         """Return the events after a position, oldest first; a line that is no event is passed over.
 
         All of them up to some moment after the call: what others append or rotate meanwhile is neither
         left out in the middle nor given twice.
+
+        Args:
+            after: where to begin.
+            until: where to end, as ``end`` gave it; ``None`` for the end.
         """
-        return Reading(self, after)
+        return Reading(self, after, until)
 
     def share_before(self, position: Position) -> float:
         """Return how much of the log, in bytes, lies before a position: from 0 to 1; 0 for one that is lost.
@@ -285,14 +289,15 @@ class Reading:
     Args:
         reader: of the log.
         after: where the pass begins.
+        until: where it ends; ``None`` for the end of the log.
     """
 
-    def __init__(self, reader: LogReader, after: Position = START) -> None:
+    def __init__(self, reader: LogReader, after: Position = START, until: Position | None = None) -> None:
         self._reader = reader
         self._after = after
         self._at: list[tuple[str, BinaryIO]] = []
         # The pass does not know this object: so its file is closed as soon as nobody reads on.
-        self._events = _events_after(reader, after, self._at)
+        self._events = _events_after(reader, after, until, self._at)
 
     def __iter__(self) -> Iterator[Event]:
         return self._events
@@ -315,11 +320,16 @@ class Reading:
         return self._reader.share_before(self.position)
 
 
-def _events_after(reader: LogReader, after: Position, at: list[tuple[str, BinaryIO]]) -> Iterator[Event]:
+def _events_after(
+    reader: LogReader, after: Position, until: Position | None, at: list[tuple[str, BinaryIO]]
+) -> Iterator[Event]:
     """Yield the events after a position; ``at`` has the name and the file that the last one came from."""
     for name, file in reader.files_after(after):
         at[:] = [(name, file)]
+        end = until if until is not None and head_of(file.fileno()) == until.head else None
         for line in lines_forwards(file):
+            if end is not None and file.tell() > end.offset:
+                return
             event = parse_line(line)
             if event is not None:
                 yield event
@@ -328,6 +338,8 @@ def _events_after(reader: LogReader, after: Position, at: list[tuple[str, Binary
                 log.warning("decisions.unreadable", path=path, line=escape(repr(line[:60])))
             else:
                 break  # torn, or only half written yet: its rest must not be taken for a line
+        if end is not None:
+            return
 
 
 def _place_in(name: str, descriptor: int, offset: int) -> Position:
