@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from conftest import MakeTask, read_log, result_bytes
 from emosieve.commands.stats_text import ROWS_SHOWN
 from emosieve.judge.rules import DEFAULT_ACTIONS
-from log_lines import LOG, LOW, SECOND, Line, decided, finding, superseding
+from log_lines import LOG, LOW, SECOND, Line, decided, finding, quarantined, superseding
 from process import overrides, run
 
 ZONE = overrides(timezone="Asia/Shanghai")
@@ -391,6 +391,12 @@ class TestSources:
         assert [2, 3, 0] == [
             document(root, "--source", glob)["decided"] for glob in ("agent2_*", "agent*", "Agent*")
         ]
+
+    def test_quarantined_tasks_of_some_recordings(self, root: Path) -> None:
+        """They are chosen by their recording as well."""
+        write_log(root, [{**quarantined("outputs_5", SECOND["time"]), "source": "agent2_a.wav"}])
+
+        assert [1, 0] == [document(root, "--source", glob)["quarantined"] for glob in ("agent2_*", "x*")]
 
     def test_a_comparison_stands_below(self, root: Path) -> None:
         """Both may be asked for at once."""

@@ -35,8 +35,6 @@ class Sources:
             TooSlow: the pattern takes too long over the name.
         """
         verdict, source = decision["verdict"], source_of(decision)
-        if verdict is None:
-            return  # back in the inbox, to be judged anew
         group = None if source is None else self._group_of(source)
         if group not in self._cells and len(self._cells) >= GROUP_LIMIT:
             group = OTHERS
