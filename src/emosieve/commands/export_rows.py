@@ -8,6 +8,9 @@ from typing import Any, Final
 from emosieve.commands.output import KINDS
 from emosieve.judge.labels import CLASSES
 from emosieve.judge.rules import finding_words
+from emosieve.proposals import digest_at
+from emosieve.record.lineage import is_about
+from emosieve.record.lines import Event
 from emosieve.record.selection import findings_of, source_of, verdict_of
 from emosieve.record.standing import Standing
 from emosieve.text import Language, escape
@@ -133,11 +136,18 @@ def path_of(standing: Standing, root: str) -> str | None:
     if standing.place is not None:
         path = os.path.join(root, standing.place)
         found = _stands(path)
-        if found and (logged is None or found is True or not logged.differs(found)):
+        if found and (logged is None or found is True or _may_be(standing.event, logged, found, path)):
             return path
     path = os.path.join(root, str(standing.event["task"]))
     found = logged is not None and _stands(path)
     return path if isinstance(found, DirectoryId) and logged and logged.is_same(found) else None
+
+
+def _may_be(event: Event, logged: DirectoryId, found: DirectoryId, path: str) -> bool:
+    """Whether what stands there may be the task of an event; a copy on another file system is believed to be."""
+    if logged.device != found.device or logged.may_be(found):
+        return True
+    return is_about(event, found, lambda: digest_at(path))
 
 
 def _stands(path: str) -> DirectoryId | bool:
