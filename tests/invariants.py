@@ -52,8 +52,8 @@ from emosieve.service.explanation import explain
 from emosieve.service.overview import overview
 from emosieve.settings import Settings, load
 from emosieve.text import Language, escape
-from emosieve.watch.inbox import Survey
 from emosieve.watch.lengths import declared_length
+from emosieve.watch.survey import Survey
 from emosieve.watch.wholeness import Settled
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")

@@ -1019,7 +1019,7 @@ def test_a_task_that_cannot_be_looked_at_whole_is_not_copied(
     if kind == "deep":
         (task / "/".join("d" * 17)).mkdir(parents=True)
     else:
-        monkeypatch.setattr("emosieve.watch.inbox.FILE_LIMIT", 2)
+        monkeypatch.setattr("emosieve.watch.survey.FILE_LIMIT", 2)
         monkeypatch.setattr(copying, "FILE_LIMIT", 2)
     with Mover(apart) as mover, pytest.raises(OSError, match=r"too deep|too many"):
         mover.move(NAME, f"{apart.by_verdict['normal']}/{NAME}", None)

@@ -23,7 +23,8 @@ from emosieve.record.checkpoint import load_checkpoint
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
 from emosieve.settings import Settings
-from emosieve.watch.inbox import Inbox, survey_directory
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.survey import survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 TASK = "outputs_20240104_223000"

@@ -20,7 +20,8 @@ from emosieve.record.long_work import Work
 from emosieve.revision import reclassify, restore
 from emosieve.settings import Settings
 from emosieve.watch.identity import identity_at
-from emosieve.watch.inbox import Inbox, survey_directory
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.survey import survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 TASK = "outputs_20241027_023000"

@@ -14,7 +14,7 @@ from emosieve.proposals import adopt
 from emosieve.revision import in_batches, reclassify, restore, root_of
 from emosieve.service.flow import Flow
 from emosieve.settings import Settings
-from emosieve.watch.inbox import survey_directory
+from emosieve.watch.survey import survey_directory
 from emosieve.watch.wholeness import NoResult
 
 STRICT = RuleSet(Limits(min_confidence=0.8))

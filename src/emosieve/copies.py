@@ -29,7 +29,7 @@ from emosieve.copying import (
 from emosieve.errors import naming_whole
 from emosieve.record.copy_records import COPIES, CopyRecord, Identity, load_copies, save_copies
 from emosieve.removing import remove_empty, remove_file, remove_files
-from emosieve.watch.inbox import RESULT_NAMES, FileStat
+from emosieve.watch.survey import RESULT_NAMES, FileStat
 
 STAGING_PREFIX: Final = ".emosieve-staging-"
 """How the names of the hidden directories begin in which copies are made."""

@@ -17,7 +17,7 @@ from emosieve.errors import CopyStopped, naming_whole
 from emosieve.record.lines import write_all
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import DEPTH_LIMIT, FILE_LIMIT, FileStat, survey_directory
+from emosieve.watch.survey import DEPTH_LIMIT, FILE_LIMIT, FileStat, survey_directory
 
 _BLOCK_BYTES: Final = 1 << 22
 """A stop is heard between two blocks of a file, and between two files."""

@@ -22,8 +22,9 @@ from emosieve.record.long_work import HEED_EVENTS
 from emosieve.record.report import REPORT_NAME
 from emosieve.settings import Settings
 from emosieve.watch.identity import DirectoryId, identity_at
-from emosieve.watch.inbox import Inbox, Survey
+from emosieve.watch.inbox import Inbox
 from emosieve.watch.process_log import ProcessLog
+from emosieve.watch.survey import Survey
 
 BY_HAND: Final = frozenset({"restored", "reclassified", "joined"})
 """Events whose moves are made as soon as they are found: their source may not stand in the inbox."""

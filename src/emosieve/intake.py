@@ -30,7 +30,7 @@ from emosieve.record.lines import Event
 from emosieve.record.long_work import Work
 from emosieve.record.report import Report
 from emosieve.settings import Settings
-from emosieve.watch.inbox import survey_directory
+from emosieve.watch.survey import survey_directory
 
 LOCK_GAP_SECONDS: Final = 0.05
 """Between two slices of long work the log's lock is free for so long: who waits for it asks ever again."""

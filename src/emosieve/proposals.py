@@ -13,7 +13,8 @@ from emosieve.record.lineage import is_about, place_of
 from emosieve.record.lines import Event
 from emosieve.text import escape
 from emosieve.watch.identity import identity_at
-from emosieve.watch.inbox import Inbox, Survey, survey_directory
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.survey import Survey, survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled
 
 _DECIDING: Final = frozenset({"decided", "quarantined"})

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from emosieve.copying import digest_of
 from emosieve.errors import naming_whole
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import RESULT_NAMES, FileStat
+from emosieve.watch.survey import RESULT_NAMES, FileStat
 
 
 def remove_files(source: int, files: tuple[FileStat, ...], copy: int | None, path: str) -> bool:

@@ -24,8 +24,9 @@ from emosieve.record.files import STATE_DIRECTORY, open_plain
 from emosieve.record.lineage import is_about, place_of
 from emosieve.record.lines import Event
 from emosieve.text import Phrase
-from emosieve.watch.inbox import Inbox, Survey, survey_directory
+from emosieve.watch.inbox import Inbox
 from emosieve.watch.listening import listen
+from emosieve.watch.survey import Survey, survey_directory
 from emosieve.watch.wholeness import Policy, Settled, assess
 
 BATCH: Final = 256

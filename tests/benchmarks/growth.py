@@ -45,7 +45,7 @@ from emosieve.judge.result import read_result
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import decide
 from emosieve.record.decisions import DecisionLog
-from emosieve.watch.inbox import Survey
+from emosieve.watch.survey import Survey
 from emosieve.watch.wholeness import Settled
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ import pytest
 from conftest import read_log, result_bytes
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.text import escape
-from emosieve.watch.inbox import FILE_LIMIT
+from emosieve.watch.survey import FILE_LIMIT
 from process import EMOSIEVE, PATIENCE, overrides, until
 
 FULL = bool(os.environ.get("FULL"))

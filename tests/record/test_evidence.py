@@ -13,7 +13,7 @@ from emosieve.judge.ruleset import OwnRule, RuleSet, judge
 from emosieve.proposals import decide
 from emosieve.record.evidence import evidence_of, has_evidence
 from emosieve.record.lines import line_of
-from emosieve.watch.inbox import Survey
+from emosieve.watch.survey import Survey
 from emosieve.watch.wholeness import Settled
 
 SURVEY = Survey("outputs_1", (1, 2), (), 0, 0)

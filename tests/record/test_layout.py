@@ -63,7 +63,7 @@ def test_flags_follow_the_status() -> None:
     """A finding that only flags stands behind the status, not among its reasons."""
     flag = {"rule": "mixed_task", "action": "flag", "observed": 2.5}
 
-    assert "状态: ✅ 正常 (无) | 标记: 疑似两次识别混在同一目录 (音频比结果新2.500秒)\n" in str(
+    assert "状态: ✅ 正常 (无) | 标记: 疑似两次识别混在同一目录 (音频与结果相差2.500秒)\n" in str(
         layout.entry(decided(verdict="normal", findings=[flag]), "zh"),
     )
     assert "Status: ✅ normal (none) | Flags: two recognitions" in str(

@@ -19,8 +19,9 @@ from emosieve.errors import BadResult
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.judge.keys import OwnKeys
 from emosieve.judge.result import Result
-from emosieve.watch.inbox import FILE_LIMIT, SYMLINK, UNPRINTABLE, Contents, Inbox, survey_directory
+from emosieve.watch.inbox import SYMLINK, UNPRINTABLE, Contents, Inbox
 from emosieve.watch.listening import wavs_of
+from emosieve.watch.survey import FILE_LIMIT, survey_directory
 
 NAME = "outputs_20240104_223000"
 RESERVED = frozenset({"normal", "low_quality", "quarantine", "outputs_normal", ".emosieve"})

@@ -8,8 +8,8 @@ import pytest
 
 from conftest import MakeTask
 from emosieve.judge.audio import Audio, Depth
-from emosieve.watch.inbox import Survey, survey_directory
 from emosieve.watch.listening import listen
+from emosieve.watch.survey import Survey, survey_directory
 from wavs import wav_of
 
 RATE = 16_000

@@ -14,8 +14,9 @@ from conftest import MakeTask, result_bytes
 from emosieve.commands.simulated_webui import npy_bytes, write_wav
 from emosieve.judge.result import read_result
 from emosieve.watch.filesystem import birth_time_ns
-from emosieve.watch.inbox import Contents, FileStat, Inbox, Survey
+from emosieve.watch.inbox import Contents, Inbox
 from emosieve.watch.reuse import frames_off_seconds, is_copied_after, reused_ns, written_over_ns
+from emosieve.watch.survey import FileStat, Survey
 from emosieve.watch.wholeness import Lack, Policy, Settled, assess
 
 MS = 1_000_000

@@ -15,8 +15,9 @@ from conftest import LONG_AGO, FakeTime, MakeTask, result_bytes
 from emosieve.commands.simulated_webui import Recognition, npy_bytes, write_task, write_wav
 from emosieve.judge.document import SIZE_LIMIT
 from emosieve.patterns import matcher
-from emosieve.watch.inbox import Contents, Inbox, Survey, survey_directory
+from emosieve.watch.inbox import Contents, Inbox
 from emosieve.watch.settle import Gone, Outcome, Settling, Waiting
+from emosieve.watch.survey import Survey, survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Policy, Settled
 
 NAME = "outputs_20240104_223000"

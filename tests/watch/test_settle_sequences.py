@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from conftest import LONG_AGO, FakeTime, result_bytes
-from emosieve.watch.inbox import Inbox, Survey
+from emosieve.watch.inbox import Inbox
 from emosieve.watch.settle import YOUNG_SECONDS, Settling
+from emosieve.watch.survey import Survey
 from emosieve.watch.wholeness import Policy, Settled
 
 QUIET = 2.0

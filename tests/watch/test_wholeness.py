@@ -4,7 +4,8 @@ import pytest
 
 from conftest import result_bytes
 from emosieve.judge.result import read_result
-from emosieve.watch.inbox import Contents, FileStat, Survey
+from emosieve.watch.inbox import Contents
+from emosieve.watch.survey import FileStat, Survey
 from emosieve.watch.wholeness import Lack, Policy, Settled, assess
 
 RESULT = FileStat("result.json", 100, 10**18, 10**18, 7, 0o100644)

@@ -18,7 +18,7 @@ from emosieve.record.files import STATE_DIRECTORY, make_state_directory
 from emosieve.record.lines import write_all
 from emosieve.watch.filesystem import birth_time_ns
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import FileStat
+from emosieve.watch.survey import FileStat
 
 COPIES: Final = f"{STATE_DIRECTORY}/copies.json"
 _SCHEMA: Final = 1

@@ -24,9 +24,10 @@ from emosieve.service.liveness import Status, read_heartbeat
 from emosieve.settings import Settings
 from emosieve.text import Message, Phrase
 from emosieve.watch.identity import identity_at
-from emosieve.watch.inbox import Contents, Inbox, survey_directory
+from emosieve.watch.inbox import Contents, Inbox
 from emosieve.watch.listening import listen
 from emosieve.watch.settle import FAILURES, Waiting
+from emosieve.watch.survey import survey_directory
 from emosieve.watch.wholeness import Malformed, NoResult, Settled, assess
 
 State = Literal["filed", "unlogged", "quarantined", "pending", "left_alone", "gone"]

@@ -22,9 +22,9 @@ from emosieve.service.meter import Meter
 from emosieve.settings import Settings
 from emosieve.text import escape
 from emosieve.watch.filesystem import file_system_of
-from emosieve.watch.inbox import FILE_LIMIT
 from emosieve.watch.process_log import ProcessLog
 from emosieve.watch.settle import Clock, Outcome, Settling, Waiting
+from emosieve.watch.survey import FILE_LIMIT
 from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled
 
 BATCH: Final = 256

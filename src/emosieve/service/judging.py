@@ -9,9 +9,9 @@ from emosieve.errors import AudioStopped, cause_of
 from emosieve.judge.audio import Audio, Steps, finish, prepare
 from emosieve.judge.ruleset import RuleSet
 from emosieve.proposals import Proposal, decide
-from emosieve.watch.inbox import FILE_LIMIT, survey_directory
 from emosieve.watch.listening import listening, wav_of, wavs_of
 from emosieve.watch.settle import Outcome, Waiting
+from emosieve.watch.survey import FILE_LIMIT, survey_directory
 from emosieve.watch.wholeness import Lack, Settled
 
 LONG_BYTES: Final = 1 << 24

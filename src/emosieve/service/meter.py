@@ -10,8 +10,8 @@ from emosieve.record.decisions import DecisionLog
 from emosieve.service.liveness import Status
 from emosieve.settings import Settings
 from emosieve.text import Phrase
-from emosieve.watch.inbox import Survey
 from emosieve.watch.settle import Settling
+from emosieve.watch.survey import Survey
 
 ErrorKind = Literal["move", "blocked", "behind"]
 """A task that was not moved; nothing could be filed; report, checkpoint or a removal were left behind."""

@@ -42,8 +42,8 @@ from emosieve.service.liveness import FolderVerdict, State, Status
 from emosieve.service.meter import ErrorKind, Meter
 from emosieve.settings import Settings
 from emosieve.text import WAITING_REASONS
-from emosieve.watch.inbox import Survey
 from emosieve.watch.settle import Settling
+from emosieve.watch.survey import Survey
 
 HALF_LIFE: Final = 100
 """Recordings after which one weighs half in the moving means."""

@@ -9,7 +9,7 @@ from emosieve.errors import BadAudio
 from emosieve.judge.audio import Audio, AudioMeasures, Depth, Steps, finish, measuring
 from emosieve.text import escape
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import AUDIO_NAME, FileStat, Survey, open_file
+from emosieve.watch.survey import AUDIO_NAME, FileStat, Survey, open_file
 
 
 def listen(path: str, survey: Survey, depth: Depth | None) -> Audio | None:

@@ -8,7 +8,7 @@ time. What is copied is made anew, one file after the other in any order, and ea
 from typing import Final
 
 from emosieve.watch.filesystem import MOMENT_NS
-from emosieve.watch.inbox import FileStat
+from emosieve.watch.survey import FileStat
 
 _CERTAIN_NS: Final = 150_000_000
 """What wav and result together must be beyond their births, for a processor that is rationed in periods of 100 ms

@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from emosieve.watch.inbox import Inbox, Survey
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.survey import Survey
 from emosieve.watch.wholeness import Lack, Malformed, NoResult, Policy, Settled, assess
 
 YOUNG_SECONDS = 60.0

@@ -13,8 +13,9 @@ from emosieve.errors import BadResult
 from emosieve.judge.result import Result
 from emosieve.patterns import TEMPORARY, IsNamed, matcher
 from emosieve.text import escape
-from emosieve.watch.inbox import RESULT_NAMES, Contents, FileStat, Survey
+from emosieve.watch.inbox import Contents
 from emosieve.watch.reuse import frames_off_seconds, is_copied_after, reused_ns, written_over_ns
+from emosieve.watch.survey import RESULT_NAMES, FileStat, Survey
 
 _SECOND_NS = 1_000_000_000
 _MOST = 2**53

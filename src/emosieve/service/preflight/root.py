@@ -14,7 +14,8 @@ from emosieve.service.preflight.lines import AS_WEBUI, Line
 from emosieve.service.preflight.site import Site, tasks_in, visit
 from emosieve.settings import Settings
 from emosieve.text import Phrase
-from emosieve.watch.inbox import AUDIO_NAME, RESULT_NAMES, Inbox
+from emosieve.watch.inbox import Inbox
+from emosieve.watch.survey import AUDIO_NAME, RESULT_NAMES
 
 _FOLDERS_TRIED = 100
 

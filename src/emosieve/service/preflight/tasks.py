@@ -13,7 +13,7 @@ from emosieve.service.preflight.site import Site, holds_back, may_write
 from emosieve.text import Phrase
 from emosieve.watch.filesystem import birth_time_ns, file_system_of, is_open_for_writing
 from emosieve.watch.identity import READ_DIRECTORY
-from emosieve.watch.inbox import RESULT_NAMES
+from emosieve.watch.survey import RESULT_NAMES
 
 _NAMES_SHOWN = 3
 _AT_WORK_SECONDS = 60.0
