@@ -159,12 +159,12 @@ def _quiet_log() -> Iterator[None]:
     root.setLevel(level)
 
 
-ONLY_WHEN_ASKED = ("faults", "deploy")
+ONLY_WHEN_ASKED = ("faults", "deploy", "webui")
 """Folders of tests that take minutes, mount file systems and boot machines."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Some tests run when asked for alone: ``pytest tests/faults``, ``pytest tests/deploy``."""
+    """Some tests run when asked for alone, as ``pytest tests/faults``."""
     if collection_path.name not in ONLY_WHEN_ASKED:
         return None
     asked = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
