@@ -171,7 +171,8 @@ def test_a_pending_task_says_what_it_waits_for_and_how_long(root: Path, make_tas
     os.utime(task)
     with Watch(root) as watch:
         watch.wait_for("watch.ready")
-        waiting = document(task, *QUICK)["waiting"]
+        # On stderr it says that the daemon's settings are in force.
+        waiting = json.loads(run("explain", task, "--json").stdout)["waiting"]
     assert "malformed" == waiting["reason"]
     assert 500 < waiting["ends_in_seconds"] <= 600
     assert "goes to quarantine in" in " ".join(told(task, *QUICK).split())

@@ -180,7 +180,7 @@ def test_a_check_looks_at_what_is_in_force_unless_settings_are_named(root: Path,
     """A shell that names none asks about the daemon; a file or option is itself what is to be checked."""
     (root / "good").rename(root / "kept")
     (root / "good").touch()
-    ended = run("check", root)
+    ended = run("check", root, "-v")
     assert (2, 1) == (ended.returncode, ended.stderr.count("filing.normal"))
     assert "unit.toml" in ended.stdout
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeTask
+from conftest import MakeTask, result_bytes
 from emosieve.errors import SetupError
 from emosieve.service.preflight import heed
 from emosieve.service.preflight.lines import Line
@@ -173,7 +173,7 @@ def test_a_volume_of_roots_may_be_the_groups(shared_root: Path) -> None:
     """As Kubernetes makes one with fsGroup: the folder stays root's, and what the WebUI's user makes there is filed."""
     shared_root.chmod(0o2775)
     os.chown(shared_root, 0, NOBODY)
-    write = "import os; os.mkdir('outputs_1'); open('outputs_1/result.json', 'w').write('{}')"
+    write = f"import os; os.mkdir('outputs_1'); open('outputs_1/result.json', 'wb').write({result_bytes()!r})"
     ended = run_as(NOBODY, "sweep", shared_root, *QUICK, before=f"os.chdir({str(shared_root)!r}); {write}")
     status, lines = check(shared_root)
 

@@ -137,9 +137,9 @@ class TestRules:
         own = 'rules.custom=[{name = "mine", when = "gap < 0.1", action = "reject"}]'
         (line,) = lines_of("actions", own, "rules.actions.ambiguous=off", "rules.actions.scores_missing=off")
 
-        assert "3 reject (low_confidence, no_dominant_emotion, mine), 13 flag, 1 of all" in str(line.message)
+        assert "3 reject (low_confidence, no_dominant_emotion, mine), 15 flag, 1 of all" in str(line.message)
         assert (
-            "3 条剔除（low_confidence、no_dominant_emotion、mine），13 条标记，自定义共 1 条；"
+            "3 条剔除（low_confidence、no_dominant_emotion、mine），15 条标记，自定义共 1 条；"
             "emosieve explain --rules 可列出全部规则"
         ) == line.message.text("zh")
 

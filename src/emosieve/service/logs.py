@@ -156,6 +156,10 @@ EVENTS: Mapping[str, Phrase] = {
         "the checkpoint cannot be written; a restart replays more",
         "检查点无法写入，重启时要多重放一些日志",
     ),
+    "source.pattern_too_slow": Phrase(
+        "a pattern of source.patterns takes too long, and is not used any more",
+        "source.patterns 中有一个表达式耗时过长，已停用",
+    ),
     "status.unwritable": Phrase(
         "what the command status reads cannot be written; filing goes on",
         "status 命令所读的状态文件无法写入，归档照常进行",
