@@ -154,7 +154,7 @@ class TestAfterAnUncleanEnd:
         (root / ".emosieve").mkdir()
         record = asdict(myself())
         (root / ".emosieve" / "intake.lock").write_bytes(orjson.dumps(record))
-        said = run("check", root).stdout
+        said = run("check", root, "-v").stdout
         assert 0 == run("sweep", root, *overrides(**SOON)).returncode
 
         assert "no emosieve is at work on this root" in said
