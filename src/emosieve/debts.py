@@ -112,7 +112,6 @@ def replay(event: Mapping[str, Any], moves: dict[str, Owed], may_start: Callable
         if kind in _KINDS:
             debt = debt_of(event)
             # Two directories cannot stand in one place: what was to leave it has left.
-            moves.pop(debt.source, None)
             moves.pop(debt.destination, None)
             if _is_known(debt) and _can_be_made(debt) and may_start(debt.source):
                 moves[debt.source] = debt
