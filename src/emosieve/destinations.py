@@ -8,7 +8,6 @@ would be hidden once it is mounted again.
 import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +15,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from emosieve.filing import Folders
-from emosieve.record.files import STATE_DIRECTORY, create_plain, open_plain
-from emosieve.record.lines import write_all
+from emosieve.record.files import STATE_DIRECTORY, open_plain, replace_file
 from emosieve.watch.filesystem import file_system_of
 from emosieve.watch.identity import identity_at
 
@@ -119,14 +117,15 @@ class Destinations:
         stand = self._stand()
         if stand == self._verified:
             return
-        root_mount = file_system_of(self._folders.root).mount_point
+        root = self._folders.root
+        root_mount = file_system_of(root).mount_point
         found = {folder: _look_at(self._folders.path(folder)) for folder in self._folders.by_verdict.values()}
         apart = {folder: one for folder, one in found.items() if one and one.mount_point != root_mount}
-        before = known_destinations(self._folders.root)
+        before = known_destinations(root)
         # Folders of earlier settings are kept: they may be named again.
         after = {**before, **apart}
         if after != before:
-            _save(self._folders.root, after)
+            replace_file(root, f"{root}/{DESTINATIONS}", orjson.dumps(after), sync=True)
         self._verified = stand
 
     def _stand(self) -> tuple[tuple[int, int] | None, ...]:
@@ -156,16 +155,3 @@ def _look_at(path: str) -> Destination | None:
     return Destination(
         standing.inode, standing.born_ns, os.statvfs(path).f_fsid, file_system_of(path).mount_point
     )
-
-
-def _save(root: str, known: dict[str, Destination]) -> None:
-    path = f"{root}/{DESTINATIONS}"
-    with suppress(FileNotFoundError):
-        os.unlink(f"{path}.new")
-    descriptor = create_plain(root, f"{path}.new", os.O_WRONLY)
-    try:
-        write_all(descriptor, orjson.dumps(known))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(f"{path}.new", path)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -159,7 +159,8 @@ def _is_filed(location: str, folders: Folders, events: Sequence[Event]) -> bool:
     standing = identity_at(path)
     if standing is None:
         return False
-    return any(is_about(event, standing, lambda: digest_at(path)) for event in _moves(events))
+    moves = (event for event in events if event["event"] != "joined")
+    return any(is_about(event, standing, lambda: digest_at(path)) for event in moves)
 
 
 def is_newest(location: str, folders: Folders, events: Sequence[Event]) -> bool:
@@ -175,10 +176,6 @@ def is_newest(location: str, folders: Folders, events: Sequence[Event]) -> bool:
     """
     last = next((event for event in reversed(events) if event["event"] in _DECIDING), None)
     return last is not None and _is_filed(location, folders, (last,))
-
-
-def _moves(events: Sequence[Event]) -> Iterator[Event]:
-    return (event for event in events if event["event"] != "joined")
 
 
 def digest_at(path: str) -> str | None:

@@ -5,17 +5,14 @@ log. It is written aside and renamed into place, so it is never torn.
 """
 
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field, TypeAdapter
 
-from emosieve.errors import naming
 from emosieve.record.decisions import START, Position
-from emosieve.record.files import STATE_DIRECTORY, create_plain, open_plain
-from emosieve.record.lines import write_all
+from emosieve.record.files import STATE_DIRECTORY, open_plain, replace_file
 from emosieve.record.statistics import Tally
 from emosieve.text import Language
 from emosieve.watch.identity import DirectoryId
@@ -139,13 +136,4 @@ def save_checkpoint(root: str, checkpoint: Checkpoint) -> None:
         "reported": asdict(checkpoint.reported),
         "owed": [asdict(one) for one in checkpoint.owed.values()],
     }
-    path = f"{root}/{CHECKPOINT}"
-    with suppress(FileNotFoundError):
-        os.unlink(f"{path}.new")
-    descriptor = create_plain(root, f"{path}.new", os.O_WRONLY)
-    try:
-        with naming(path):
-            write_all(descriptor, orjson.dumps(document))
-    finally:
-        os.close(descriptor)
-    os.rename(f"{path}.new", path)
+    replace_file(root, f"{root}/{CHECKPOINT}", orjson.dumps(document))

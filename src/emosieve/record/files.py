@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from emosieve.errors import SetupError, naming_whole
+from emosieve.errors import SetupError, naming, naming_whole
+from emosieve.record.lines import write_all
 from emosieve.text import Message, Phrase
 
 STATE_DIRECTORY: Final = ".emosieve"
@@ -100,6 +101,32 @@ def open_or_create(root: str, path: str, flags: int, mode: int = 0o644) -> int:
     with suppress(FileExistsError):
         return create_plain(root, path, flags, mode)
     return open_plain(path, flags)  # another process created it just now
+
+
+def replace_file(root: str, path: str, data: bytes, *, sync: bool = False) -> None:
+    """Write a file of emosieve's own aside and rename it into place, so that it is never torn.
+
+    Args:
+        root: the root.
+        path: of the file.
+        data: all of its bytes.
+        sync: whether the bytes are forced to the disk before the rename.
+
+    Raises:
+        OSError: it cannot be written; the old file stays.
+    """
+    aside = f"{path}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(aside)
+    descriptor = create_plain(root, aside, os.O_WRONLY)
+    try:
+        with naming(path):
+            write_all(descriptor, data)
+            if sync:
+                os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(aside, path)
 
 
 def make_directory(root: str, path: str, mode: int = 0o777) -> None:

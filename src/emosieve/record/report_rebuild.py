@@ -23,8 +23,7 @@ from pydantic import TypeAdapter
 
 from emosieve.record.checkpoint import Reported
 from emosieve.record.decisions import DecisionLog
-from emosieve.record.files import STATE_DIRECTORY, create_plain, make_directory, open_plain
-from emosieve.record.lines import write_all
+from emosieve.record.files import STATE_DIRECTORY, make_directory, open_plain, replace_file
 from emosieve.record.report_entries import BEGINNING, OldEntries, Place, can_go_on
 from emosieve.record.report_files import (
     KEPT_NAME,
@@ -165,7 +164,7 @@ class Rebuild:
         made = tuple(reports_in(self._directory)) if position == end else None
         last = [progress.last_rotated, *rotated_in(self._directory)][-1]
         progress = Progress(reported, old.place, last, made, lacks)
-        _save(self._root, self._directory, progress)
+        replace_file(self._root, f"{self._directory}/{_PROGRESS}", orjson.dumps(asdict(progress)))
         drop_old(self._directory, self._shape.keep)
         return progress
 
@@ -233,15 +232,3 @@ def _load(directory: str) -> Progress | None:
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return progress
-
-
-def _save(root: str, directory: str, progress: Progress) -> None:
-    path = f"{directory}/{_PROGRESS}"
-    with suppress(FileNotFoundError):
-        os.unlink(f"{path}.new")
-    descriptor = create_plain(root, f"{path}.new", os.O_WRONLY)
-    try:
-        write_all(descriptor, orjson.dumps(asdict(progress)))
-    finally:
-        os.close(descriptor)
-    os.rename(f"{path}.new", path)
