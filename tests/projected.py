@@ -1,5 +1,6 @@
 """What tests of the report share: events, and a log whose report is brought up to date after each append."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ class Projected:
         with self.log.locked():
             self.log.append(events)
             self.reported = self.report.project(self.log, self.reported)
+
+    def take_batches(self, batches: Sequence[Sequence[tuple[str, int]]]) -> None:
+        """Append and project events of these kinds and days of January, batch after batch."""
+        number = 0
+        for batch in batches:
+            number += len(batch)
+            self.take(*[event(number + offset, kind, day) for offset, (kind, day) in enumerate(batch)])
 
     def rebuild(self) -> None:
         """Make the report anew."""

@@ -14,8 +14,8 @@ from emosieve.destinations import DESTINATIONS, NOT_MOUNTED, Destination, missin
 from emosieve.intake import Intake
 from emosieve.service.preflight import examine, heed
 from emosieve.settings import Settings
+from intakes import proposal_for
 from process import Watch, overrides, run, run_as
-from test_recovery import proposal_for
 from watching import bound
 
 FIRST, SECOND = "outputs_1", "outputs_2"

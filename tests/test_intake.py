@@ -16,39 +16,17 @@ from conftest import MakeTask, names_in, read_log, result_bytes
 from emosieve.errors import SetupError
 from emosieve.filing import Mover
 from emosieve.intake import LOCK_GAP_SECONDS, Done, Intake, NotDone
-from emosieve.judge.ruleset import RuleSet
-from emosieve.proposals import Proposal, adopt, decide, refuse
+from emosieve.proposals import Proposal, adopt
 from emosieve.record import checkpoint
 from emosieve.record.checkpoint import load_checkpoint
 from emosieve.record.decisions import DecisionLog
 from emosieve.record.report import Report
 from emosieve.settings import Settings
-from emosieve.watch.inbox import Inbox
 from emosieve.watch.survey import survey_directory
-from emosieve.watch.wholeness import Malformed, NoResult, Settled
+from emosieve.watch.wholeness import NoResult
+from intakes import Killed, intake_of, proposal_for
 
 TASK = "outputs_20240104_223000"
-
-
-class Killed(BaseException):
-    """The process dies here."""
-
-
-def intake_of(root: Path, **settings: Any) -> Intake:
-    """An intake of a root, opened as at a start."""
-    intake = Intake(str(root), Settings(**{"language": "en", **settings}))
-    intake.open()
-    return intake
-
-
-def proposal_for(task: Path) -> Proposal:
-    """What the flow would propose for a settled task."""
-    inbox = Inbox(str(task.parent), "outputs_*", frozenset(), ask_lease=False)
-    survey = inbox.survey(task.name)
-    contents = inbox.read(survey)
-    if contents.result is None or isinstance(contents.result, Exception):
-        return refuse(Malformed(survey, str(contents.result), contents.digest))
-    return decide(Settled(survey, contents.result, contents.digest or ""), RuleSet())
 
 
 def entries(root: Path) -> int:

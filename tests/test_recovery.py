@@ -14,39 +14,18 @@ from emosieve import debts
 from emosieve.filing import Mover
 from emosieve.intake import Intake
 from emosieve.judge.ruleset import RuleSet
-from emosieve.proposals import Proposal, adopt, decide, refuse
+from emosieve.proposals import adopt
 from emosieve.record.checkpoint import CHECKPOINT, load_checkpoint
 from emosieve.record.long_work import Work
 from emosieve.revision import reclassify, restore
 from emosieve.settings import Settings
 from emosieve.watch.identity import identity_at
-from emosieve.watch.inbox import Inbox
 from emosieve.watch.survey import survey_directory
-from emosieve.watch.wholeness import Malformed, NoResult, Settled
+from emosieve.watch.wholeness import NoResult
+from intakes import Killed, intake_of, proposal_for
 
 TASK = "outputs_20241027_023000"
 GOOD, BAD = result_bytes(0.9), result_bytes(0.3)
-
-
-class Killed(BaseException):
-    """The process dies here."""
-
-
-def intake_of(root: Path, **settings: Any) -> Intake:
-    """An intake of a root, opened as at a start."""
-    intake = Intake(str(root), Settings(**{"language": "en", **settings}))
-    intake.open()
-    return intake
-
-
-def proposal_for(task: Path) -> Proposal:
-    """What the flow would propose for a settled task."""
-    inbox = Inbox(str(task.parent), "outputs_*", frozenset(), ask_lease=False)
-    survey = inbox.survey(task.name)
-    contents = inbox.read(survey)
-    if contents.result is None or isinstance(contents.result, Exception):
-        return refuse(Malformed(survey, str(contents.result), contents.digest))
-    return decide(Settled(survey, contents.result, contents.digest or ""), RuleSet())
 
 
 def kinds(root: Path) -> list[str]:
@@ -314,6 +293,12 @@ class TestSharedFolder:
         folder.mkdir()
         return folder
 
+    def file_theirs(self, other: Path, filing: dict[str, str], result: bytes) -> None:
+        """The other root files a task of the same name."""
+        (other / TASK).mkdir()
+        (other / TASK / "result.json").write_bytes(result)
+        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+
     def late(self, root: Path) -> NoResult:
         """A directory without a result."""
         (root / TASK).mkdir()
@@ -336,9 +321,7 @@ class TestSharedFolder:
         intake = intake_of(root, filing=filing)
         intake.commit([proposal_for(make_task(TASK, GOOD))])
         shutil.rmtree(f"{filing['normal']}/{TASK}")
-        (other / TASK).mkdir()
-        (other / TASK / "result.json").write_bytes(result_bytes(0.95))
-        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+        self.file_theirs(other, filing, result_bytes(0.95))
 
         assert adopt(self.late(root), intake.folders, intake.log) is None
 
@@ -375,9 +358,7 @@ class TestSharedFolder:
         intake = intake_of(root, filing=filing)
         intake.commit([proposal_for(make_task(TASK, BAD))])
         shutil.rmtree(f"{filing['low_quality']}/{TASK}")
-        (other / TASK).mkdir()
-        (other / TASK / "result.json").write_bytes(result_bytes(0.2))
-        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+        self.file_theirs(other, filing, result_bytes(0.2))
         assert [one.left_alone for one in reclassify(intake, RuleSet())] == []
         restore(intake, [f"{filing['low_quality']}/{TASK}"])
 
@@ -403,9 +384,7 @@ class TestSharedFolder:
         monkeypatch.undo()
         (Path(filing["normal"]) / TASK / "input.mp3").rename(root / TASK / "input.mp3")
         shutil.rmtree(f"{filing['normal']}/{TASK}")
-        (other / TASK).mkdir()
-        (other / TASK / "result.json").write_bytes(result_bytes(0.95))
-        intake_of(other, filing=filing).commit([proposal_for(other / TASK)])
+        self.file_theirs(other, filing, result_bytes(0.95))
         intake_of(root, filing=filing)
 
         assert ["result.json"] == names_in(Path(filing["normal"]) / TASK)

@@ -320,10 +320,7 @@ def test_a_rebuild_gives_the_same_bytes(
     """Whatever happened, in whatever batches, rebuilding from the log gives the very files of the live run."""
     root = tmp_path_factory.mktemp("outputs")
     projected = Projected(root, Report(str(root), "zh", rotate_bytes=rotate_bytes, keep=keep))
-    number = 0
-    for batch in batches:
-        number += len(batch)
-        projected.take(*[event(number + offset, kind, day) for offset, (kind, day) in enumerate(batch)])
+    projected.take_batches(batches)
     live = files_of(root)
     before = projected.reported
     projected.rebuild()

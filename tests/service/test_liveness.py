@@ -531,18 +531,25 @@ def test_a_status_in_a_directory_of_another_user_is_not_believed(
     assert read_heartbeat(str(root)) is None
 
 
+def told_by_a_service(told: Status, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a status as a systemd service does; return its runtime directory."""
+    service = root.with_name("services") / "unit"
+    service.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setenv("RUNTIME_DIRECTORY", str(service))
+        liveness_of(root).beat("facts", lambda: told)
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr("emosieve.service.heartbeat._SERVICES", str(service.parent))
+    monkeypatch.setattr("emosieve.service.heartbeat._SHARED_PLACES", (f"{service.parent}/*",))
+    return service
+
+
 @pytest.mark.parametrize(("mode", "is_believed"), [(0o755, True), (0o777, False), (0o1777, False)])
 def test_a_service_is_believed_in_its_own_directory(
     told: Status, root: Path, monkeypatch: pytest.MonkeyPatch, mode: int, *, is_believed: bool
 ) -> None:
     """As long as root alone makes the directories of services: any user may run one, and be asked for it by others."""
-    service = root.with_name("services") / "unit"
-    service.mkdir(parents=True)
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(service))
-    liveness_of(root).beat("facts", lambda: told)
-    monkeypatch.delenv("RUNTIME_DIRECTORY")
-    monkeypatch.setattr("emosieve.service.heartbeat._SERVICES", str(service.parent))
-    monkeypatch.setattr("emosieve.service.heartbeat._SHARED_PLACES", (f"{service.parent}/*",))
+    service = told_by_a_service(told, root, monkeypatch)
     give_away(service / only_name(root))
     give_away(service)
     service.parent.chmod(mode)
@@ -552,16 +559,10 @@ def test_a_service_is_believed_in_its_own_directory(
 
 
 def test_the_services_of_another_user_are_not_believed(
-    told: Status, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Status, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The directory of all services must be root's own."""
-    service = tmp_path / "services" / "unit"
-    service.mkdir(parents=True)
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(service))
-    liveness_of(root).beat("facts", lambda: told)
-    monkeypatch.delenv("RUNTIME_DIRECTORY")
-    monkeypatch.setattr("emosieve.service.heartbeat._SERVICES", str(service.parent))
-    monkeypatch.setattr("emosieve.service.heartbeat._SHARED_PLACES", (f"{service.parent}/*",))
+    service = told_by_a_service(told, root, monkeypatch)
     for path in (service / only_name(root), service, service.parent):
         give_away(path)
 
