@@ -93,7 +93,7 @@ class TestRows:
         assert second["rules"] == "low_confidence; scores_inconsistent"
 
     def test_they_are_those_that_stand(self, root: Path) -> None:
-        """What was superseded, restored or judged anew is told as it stands now."""
+        """A superseded, restored or reclassified decision is replaced by what followed it."""
         write_log(root, LOG)
         found = {row["task"]: (row["event"], row["verdict"], row["time"]) for row in table(root)}
 

@@ -42,7 +42,7 @@ def show(
 
 
 _LONG: Final = 60
-"""Characters of a list that still stands in its column."""
+"""Longest list that is shown in the column of values, in characters; a longer one is wrapped."""
 
 
 def _lines(loaded: "Loaded") -> "Iterator[str]":

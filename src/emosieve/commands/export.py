@@ -63,10 +63,10 @@ def export(
     profile: Profile = None,
     overrides: Set = None,
 ) -> None:
-    """Write the decisions that stand into a table, one row each, for Excel or a program.
+    """Write the latest decision of each task into a table, one row each, for Excel or a program.
 
-    What was superseded, restored or judged anew is told as it stands now; a
-    decision is exported when it passes all filters that are given.
+    Each task has its latest decision: superseded, restored and reclassified ones
+    are replaced by what followed them. All given filters must match.
     --verdict low_quality makes a list of what to record again.
 
     Example: emosieve export outputs --output again.csv --verdict low_quality --since 7d

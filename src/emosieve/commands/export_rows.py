@@ -1,4 +1,4 @@
-"""One row of an export for each decision that stands: its columns, and where its task stands now."""
+"""The rows of an export: the columns of a decision, and where its task is now."""
 
 import os
 from collections.abc import Mapping

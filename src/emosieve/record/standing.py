@@ -1,7 +1,8 @@
-"""The decisions that stand: one for each result, as the log's last word on it. Pure: events in, decisions out.
+"""The latest decision on each result. Pure: events in, decisions out.
 
-What was superseded, restored or judged anew stands no more, as in the numbers of
-``breakdown``; what was diverted stands elsewhere than its decision says.
+A decision that was superseded, restored or reclassified is replaced by what
+followed it, as in the numbers of ``breakdown``; a diverted task is not where its
+decision says.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
