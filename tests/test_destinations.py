@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,6 +67,21 @@ def test_nothing_is_filed_below_a_mount_point(
     mounted("-t", "tmpfs", "tmpfs", disk)
     intake_of(root, disk / "normal").commit([proposal])
     assert [SECOND] == names_in(disk / "normal")
+
+
+def test_what_is_remembered_is_on_the_disk(root: Path, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the first start must not let the next one make the folder below the mount point."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    intake_of(root, disk / "normal")
+
+    assert f"{root}/{DESTINATIONS}.new" in synced
 
 
 def test_an_empty_folder_at_its_place_is_another_one(root: Path, make_task: MakeTask, disk: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import MakeTask, Mount, names_in, read_log, result_bytes, standing
 from emosieve import debts
+from emosieve.copies import Copies
 from emosieve.filing import Mover
 from emosieve.intake import Intake
 from emosieve.judge.ruleset import RuleSet
@@ -405,6 +406,29 @@ class TestSharedFolder:
         assert adopt(late, intake.folders, intake.log) is None
         (Path(filing["normal"]) / TASK / "result.json").unlink()
         assert adopt(late, intake.folders, intake.log) is None
+
+
+def test_a_task_whose_copy_was_finished_is_pending_no_more(
+    root: Path, make_task: MakeTask, tmp_path: Path, mounted: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late file kept its directory in the inbox; a recognition that uses it again supersedes nothing."""
+    (tmp_path / "disk").mkdir()
+    mounted("-t", "tmpfs", "tmpfs", tmp_path / "disk")
+    filing = {"normal": str(tmp_path / "disk" / "normal")}
+    intake = intake_of(root, filing=filing)
+    task = make_task(TASK, GOOD)
+    with monkeypatch.context() as patch:
+        patch.setattr(Copies, "_remove", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            intake.commit([proposal_for(task)])
+    (task / "late.npy").write_bytes(b"late")
+    again = intake_of(root, filing=filing)
+    assert ["late.npy"] == names_in(task)
+    (task / "result.json").write_bytes(BAD)
+    again.commit([proposal_for(task)])
+
+    assert ["decided", "decided"] == kinds(root)
+    assert "supersedes" not in read_log(root)[-1]
 
 
 def test_a_stop_while_the_log_is_replayed_leaves_the_tasks_as_they_are(

@@ -4,8 +4,9 @@ import errno
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,14 @@ from conftest import MakeTask, names_in, result_bytes
 from emosieve.errors import SetupError
 from emosieve.record import files
 from emosieve.record.decisions import DecisionLog
-from emosieve.record.files import create_plain, make_directory, make_state_directory, open_or_create, owner_of
+from emosieve.record.files import (
+    create_plain,
+    make_directory,
+    make_state_directory,
+    open_or_create,
+    owner_of,
+    replace_file,
+)
 from emosieve.record.locking import IntakeLock
 from process import EMOSIEVE, overrides, run, run_as
 
@@ -348,3 +356,25 @@ def test_nothing_is_made_where_a_symlink_leads(root: Path, tmp_path: Path) -> No
             call(str(root), f"{root}/.emosieve/checkpoint.new", os.O_WRONLY)
 
     assert [] == names_in(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_file_that_must_survive_a_power_cut_is_synced_before_its_rename(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, sync: bool
+) -> None:
+    """Its name would otherwise be that of an empty file."""
+    steps: list[str] = []
+
+    def seen(name: str, real: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: Any) -> None:
+            steps.append(name)
+            real(*arguments)
+
+        return call
+
+    for name in ("fsync", "rename"):
+        monkeypatch.setattr(os, name, seen(name, getattr(os, name)))
+    replace_file(str(root), f"{root}/x", b"1", sync=sync)
+
+    assert [*(["fsync"] if sync else []), "rename"] == steps
+    assert b"1" == (root / "x").read_bytes()
