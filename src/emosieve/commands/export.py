@@ -1,4 +1,4 @@
-"""``emosieve export``: the decisions that stand as a table, a workbook or JSON lines."""
+"""``emosieve export``: the latest decision of each task as a table, a workbook or JSON lines."""
 
 import os
 import signal

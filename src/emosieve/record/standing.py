@@ -59,7 +59,7 @@ class _Revisions:
 
 
 def standing(read: Callable[[], Iterable[Event]], on_unreadable: Callable[[], object]) -> Iterator[Standing]:
-    """Give the decisions that stand, in the order of the log.
+    """Give the latest decision on each result, in the order of the log.
 
     Memory is that of what was taken back or diverted, not of the log.
 
